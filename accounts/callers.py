@@ -1,0 +1,36 @@
+"""Who is calling: the plain values that an accepted token stands for."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Scope = Literal["api", "operator"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one plan allows; None means unlimited, an empty tuple means any."""
+
+    requests_per_minute: int | None = None
+    concurrency: int | None = None
+    models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """One authenticated caller, as the gateway needs it.
+
+    ``token_id`` is None for a signed-in person who uses the portal.
+    """
+
+    user_id: int
+    username: str
+    token_id: int | None = None
+    token_name: str = ""
+    scope: Scope = "api"
+    plan: str = ""
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def key(self) -> str:
+        """The name under which this caller's use is counted."""
+        return f"t{self.token_id}" if self.token_id else f"u{self.user_id}"

@@ -1,0 +1,83 @@
+"""Routes in the admin: a model name and who answers to it."""
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+
+from accounts.admin.displays import badge, compact
+from gemproxy.adminkit import ModelAdmin, TabularInline
+from proxy.models import Route, Target
+
+
+class TargetInline(TabularInline):
+    model = Target
+    fields = ("position", "kind", "upstream_model")
+    extra = 0
+    min_num = 1
+    verbose_name_plural = "Targets: the lowest position that can answer is used"
+
+
+@admin.register(Route)
+class RouteAdmin(ModelAdmin):
+    inlines = (TargetInline,)
+    list_display = ("name", "state", "served_by", "category", "limits", "display_name")
+    list_filter = ("enabled", "category")
+    search_fields = ("name", "display_name", "targets__upstream_model")
+    actions = ("enable", "disable")
+    fieldsets = (
+        (None, {"fields": ("name", "enabled", "category")}),
+        (
+            "In model lists",
+            {
+                "fields": (
+                    "display_name",
+                    "description",
+                    "input_token_limit",
+                    "output_token_limit",
+                    "thinking",
+                )
+            },
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).prefetch_related("targets")
+
+    @admin.action(description="Enable", permissions=["change"])
+    def enable(self, request: HttpRequest, queryset: QuerySet) -> None:
+        self._switch(request, queryset, enabled=True)
+
+    @admin.action(description="Disable", permissions=["change"])
+    def disable(self, request: HttpRequest, queryset: QuerySet) -> None:
+        self._switch(request, queryset, enabled=False)
+
+    def _switch(
+        self, request: HttpRequest, queryset: QuerySet, *, enabled: bool
+    ) -> None:
+        keys = list(queryset.values_list("pk", flat=True))
+        changed = Route.objects.filter(pk__in=keys).exclude(enabled=enabled)
+        count = changed.update(enabled=enabled)
+        verb = "Enabled" if enabled else "Disabled"
+        self.message_user(request, f"{verb} {count} route{'' if count == 1 else 's'}.")
+
+    @admin.display(description="State", ordering="enabled")
+    def state(self, route: Route) -> SafeString:
+        if not route.enabled:
+            return badge("Disabled", "quiet", "Clients get 404 for this name")
+        if not route.targets.all():
+            return badge("No target", "bad", "Nothing answers to this name")
+        return badge("Enabled", "good")
+
+    @admin.display(description="Served by")
+    def served_by(self, route: Route) -> SafeString:
+        lines = ((target.upstream_model, target.kind) for target in route.targets.all())
+        return format_html_join(
+            "", '<span class="gp-line" title="{1}">{0}</span>', lines
+        )
+
+    @admin.display(description="Tokens in / out")
+    def limits(self, route: Route) -> str:
+        given, made = route.input_token_limit, route.output_token_limit
+        return f"{compact(given)} / {compact(made)}"

@@ -1,0 +1,125 @@
+"""Forms for upstream accounts. Secrets go in and never come out."""
+
+from typing import Any
+
+from django import forms
+
+from accounts.models import Account
+from accounts.models.upstream import fingerprint
+from gemproxy.adminkit import Checkbox, PasswordInput, Select, Textarea, TextInput
+from proxy.imports import PROXY_SCHEMES, checked_url
+from proxy.upstreams.kinds import KINDS, kind_named
+
+MOST_PASTED = 500_000
+
+
+def valid_proxy(url: str) -> str:
+    """Return a proxy's address; raise ValidationError for what is none."""
+    try:
+        return checked_url("proxy", url.strip(), PROXY_SCHEMES)
+    except ValueError as error:
+        raise forms.ValidationError(str(error)) from error
+
+
+def _secret_field(**options: Any) -> forms.CharField:
+    attrs = {"autocomplete": "off", "spellcheck": "false"}
+    return forms.CharField(widget=PasswordInput(attrs=attrs), **options)
+
+
+class AccountForm(forms.ModelForm):
+    """One account. Empty secret fields keep what is stored."""
+
+    new_secret = _secret_field(label="Secret", required=False)
+    new_proxy = _secret_field(
+        label="Egress proxy",
+        required=False,
+        help_text="http://, https://, socks4:// or socks5://; stored encrypted.",
+    )
+    drop_proxy = forms.BooleanField(
+        label="Remove the proxy", required=False, widget=Checkbox()
+    )
+    base_url = forms.URLField(
+        label="Base URL",
+        required=False,
+        assume_scheme="https",
+        widget=TextInput(),
+        help_text="Empty: GEMINI_BASE_URL, else Google's own address.",
+    )
+
+    class Meta:
+        model = Account
+        fields = ("kind", "label", "base_url")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        stored = self.instance.pk is not None
+        secret = self.fields["new_secret"]
+        secret.required = not stored
+        if stored:
+            secret.help_text = (
+                f"Stored: {self.instance.secret_hint}. Leave empty to keep it."
+            )
+        if stored and self.instance.proxy_url:
+            self.fields["new_proxy"].help_text = "One is set. Leave empty to keep it."
+        else:
+            del self.fields["drop_proxy"]
+
+    @property
+    def _kind(self) -> str:
+        return self.cleaned_data.get("kind") or self.instance.kind
+
+    def clean_new_secret(self) -> str:
+        pasted = self.cleaned_data["new_secret"]
+        if not pasted:
+            return ""
+        try:
+            secret = kind_named(self._kind).validate_secret(pasted)
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error
+        twin = Account.objects.filter(fingerprint=fingerprint(self._kind, secret))
+        other = twin.exclude(pk=self.instance.pk).first()
+        if other:
+            raise forms.ValidationError(f"This credential is in the pool: {other}.")
+        return secret
+
+    def clean_new_proxy(self) -> str:
+        return valid_proxy(self.cleaned_data["new_proxy"])
+
+    def save(self, commit: bool = True) -> Account:
+        values = self.cleaned_data
+        if values["new_secret"]:
+            self.instance.set_secret(values["new_secret"])
+        if values["new_proxy"]:
+            self.instance.proxy_url = values["new_proxy"]
+        elif values.get("drop_proxy"):
+            self.instance.proxy_url = ""
+        return super().save(commit)
+
+
+class PasteForm(forms.Form):
+    """Many credentials of one kind, one on each line."""
+
+    kind = forms.ChoiceField(
+        choices=[(kind.name, kind.label) for kind in KINDS.values()], widget=Select()
+    )
+    lines = forms.CharField(
+        label="Credentials",
+        max_length=MOST_PASTED,
+        widget=Textarea(
+            attrs={"rows": 12, "spellcheck": "false", "autocomplete": "off"}
+        ),
+        help_text="One on each line. Those already in the pool are left out.",
+    )
+    base_url = forms.URLField(
+        label="Base URL", required=False, assume_scheme="https", widget=TextInput()
+    )
+    proxy_url = _secret_field(label="Egress proxy", required=False)
+    label = forms.CharField(
+        required=False,
+        max_length=Account._meta.get_field("label").max_length,
+        widget=TextInput(),
+        help_text="A name for all of them, such as the project they belong to.",
+    )
+
+    def clean_proxy_url(self) -> str:
+        return valid_proxy(self.cleaned_data["proxy_url"])

@@ -1,0 +1,51 @@
+"""One request on its way through the gateway, and what came of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from accounts.callers import Caller
+
+Method = Literal["generateContent", "countTokens", "embedContent", "batchEmbedContents"]
+
+
+#: From the provider's refusal and the refused body to a body worth one more try.
+Repair = Callable[[str, dict[str, Any]], dict[str, Any] | None]
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """A request in the middle language.
+
+    ``body`` is Gemini JSON without the model; ``model`` is the name the caller asked
+    for. ``needs`` are capabilities an account must have. ``deadline`` is seconds
+    from the start after which the caller has stopped waiting. ``keep_empty`` tells
+    that the caller reads Gemini answers itself, so that an answer without content is
+    passed on in the end instead of becoming a fault. ``repair`` may rewrite a body
+    that the provider refused, once. ``is_part`` marks one of several calls that serve
+    one request, which was admitted as a whole.
+    """
+
+    request_id: str
+    surface: str
+    method: Method
+    model: str
+    body: dict[str, Any]
+    caller: Caller
+    stream: bool = False
+    copies: int = 1
+    needs: frozenset[str] = frozenset()
+    deadline: float | None = None
+    keep_empty: bool = False
+    client_ip: str = ""
+    user_agent: str = ""
+    repair: Repair | None = None
+    is_part: bool = False
+
+
+@dataclass(slots=True)
+class Event:
+    """One Gemini answer or stream chunk: its JSON bytes as received, and parsed."""
+
+    raw: bytes
+    data: dict[str, Any]

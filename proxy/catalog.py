@@ -1,0 +1,114 @@
+"""Which model names we answer to, and who serves them."""
+
+import difflib
+import re
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from proxy.errors import ModelNotFound
+from proxy.models import Route
+from proxy.wire.model_lists import ModelInfo
+
+# What SDKs put before a model id: `models/`, `tunedModels/`, `google/`,
+# `publishers/google/models/`.
+PREFIXES = re.compile(r"^(?:(?:models|tunedModels|publishers|google)/)+")
+METHODS = {
+    Route.Category.TEXT: ("generateContent", "streamGenerateContent", "countTokens"),
+    Route.Category.IMAGE: ("generateContent", "streamGenerateContent", "countTokens"),
+    Route.Category.EMBEDDING: ("embedContent", "batchEmbedContents", "countTokens"),
+}
+NEAREST = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetPlan:
+    """One way to serve a model."""
+
+    kind: str
+    upstream_model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutePlan:
+    """A model name of ours with its targets, best first."""
+
+    name: str
+    category: str
+    targets: tuple[TargetPlan, ...]
+    info: ModelInfo
+
+    @property
+    def upstream_model(self) -> str:
+        return self.targets[0].upstream_model
+
+
+class Catalog:
+    """The routes, as last read from the database."""
+
+    def __init__(self) -> None:
+        self._routes: dict[str, RoutePlan] = {}
+        # Who read later must also write later.
+        self._loading = threading.Lock()
+
+    def load(self, _key: str = "") -> None:
+        """Read the routes (sync; any thread)."""
+        with self._loading:
+            rows = Route.objects.filter(enabled=True).prefetch_related("targets")
+            plans = (_plan(row) for row in rows)
+            self._routes = {plan.name: plan for plan in plans if plan.targets}
+
+    def resolve(self, name: str) -> RoutePlan:
+        """Return the route of a model name; raise ModelNotFound with near names."""
+        plan = self._routes.get(name) or self._routes.get(PREFIXES.sub("", name))
+        if plan is None:
+            raise ModelNotFound(
+                f"The model {name[:120]!r} does not exist here.{self._hint(name)}",
+                param="model",
+            )
+        return plan
+
+    def models(self) -> list[ModelInfo]:
+        """Return what we offer, by name."""
+        return [plan.info for _, plan in sorted(self._routes.items())]
+
+    def categories(self) -> dict[str, list[str]]:
+        """Return model names by category."""
+        found: dict[str, list[str]] = {str(c): [] for c in Route.Category.values}
+        for name, plan in sorted(self._routes.items()):
+            found[plan.category].append(name)
+        return found
+
+    def _hint(self, name: str) -> str:
+        near = difflib.get_close_matches(
+            PREFIXES.sub("", name)[:120], self._routes, n=NEAREST, cutoff=0.5
+        )
+        if near:
+            return f" Did you mean {_either(near)}?"
+        return " GET /v1/models lists what there is."
+
+
+def _plan(row: Route) -> RoutePlan:
+    return RoutePlan(
+        name=row.name,
+        category=row.category,
+        targets=tuple(
+            TargetPlan(kind=t.kind, upstream_model=t.upstream_model)
+            for t in row.targets.all()
+        ),
+        info=ModelInfo(
+            name=row.name,
+            display_name=row.display_name or row.name,
+            description=row.description,
+            created=int(row.created_at.timestamp()),
+            input_limit=row.input_token_limit,
+            output_limit=row.output_token_limit,
+            methods=METHODS[row.category],
+            thinking=row.thinking,
+            category=row.category,
+        ),
+    )
+
+
+def _either(names: Iterable[str]) -> str:
+    return " or ".join(names)

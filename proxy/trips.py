@@ -1,0 +1,169 @@
+"""One call's journey: what was tried, what came back, and the usage row of it."""
+
+import asyncio
+from typing import Any
+
+from accounts.models import UsageRecord
+from gemproxy.lib import clock
+from proxy.calls import Call, Event
+from proxy.catalog import RoutePlan
+from proxy.entries import Entry
+from proxy.errors import Fault, Internal, NoAccount, RateLimited
+from proxy.scheduling.pool import Lease
+from proxy.tasks import SIBLING
+from proxy.wire.gemini import Progress
+
+CLIENT_CLOSED = 499
+#: The code of an answer that answered nothing.
+EMPTY = "upstream_empty"
+#: Which fault tells a caller most, when several accounts failed differently.
+TRUTH = ("UpstreamRefused", "RateLimited", "Overloaded", "UpstreamTimeout")
+
+
+class Trip:
+    """Follows one call from its admission to its usage row."""
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.route: RoutePlan | None = None
+        self.lease: Lease | None = None
+        self.body = call.body
+        self.tried: set[int] = set()
+        self.attempts: list[dict[str, Any]] = []
+        self.faults: list[Fault] = []
+        self.progress = Progress()
+        self.repaired = False
+        self.content_sent = False
+        self.status = 200
+        self.outcome = UsageRecord.Outcome.OK
+        self.fault: Fault | None = None
+        self._reason = ""
+        self._at = clock.now()
+        self._started = clock.monotonic()
+        self._first: float | None = None
+
+    @property
+    def elapsed(self) -> float:
+        return clock.monotonic() - self._started
+
+    def remaining(self) -> float | None:
+        """Return the seconds until the caller stops waiting, None for no deadline."""
+        if self.call.deadline is None:
+            return None
+        return max(0.0, self.call.deadline - self.elapsed)
+
+    def begin(self, lease: Lease) -> None:
+        """Start an attempt: nothing of an earlier one counts any more."""
+        self.lease = lease
+        self.tried.add(lease.account.id)
+        self.progress = Progress()
+        self._first = None
+        self.attempts.append(
+            {"account": lease.account.id, "start_ms": _ms(self.elapsed)}
+        )
+
+    def end(self, fault: Fault | None) -> None:
+        """Close the running attempt."""
+        attempt = self.attempts[-1]
+        attempt["ms"] = _ms(self.elapsed) - attempt["start_ms"]
+        attempt["code"] = fault.code if fault else "ok"
+        if fault:
+            attempt["blame"] = fault.blame
+            self.faults.append(fault)
+
+    def see(self, events: list[Event]) -> None:
+        """Take in chunks of the running attempt."""
+        if self._first is None:
+            self._first = self.elapsed
+        see = self.progress.see
+        for event in events:
+            see(event.data)
+
+    def conclude(self, error: BaseException) -> None:
+        """Note what ended the call: a fault, its client's leaving, or our own bug."""
+        if isinstance(error, (asyncio.CancelledError, GeneratorExit)):
+            self.cancel(*error.args[:1])
+        else:
+            self.fail(error if isinstance(error, Fault) else Internal())
+
+    def fail(self, fault: Fault) -> None:
+        self.fault = fault
+        self._close_attempt(fault.code)
+        self.status = fault.status
+        self.outcome = UsageRecord.Outcome.FAULT
+
+    def cancel(self, reason: object = "") -> None:
+        """Note that the call was given up; by default its client went away."""
+        self.status = CLIENT_CLOSED
+        self.outcome = UsageRecord.Outcome.CANCELLED
+        self._reason = "sibling_failed" if reason == SIBLING else "client_closed"
+        self._close_attempt(self._reason)
+
+    def _close_attempt(self, code: str) -> None:
+        """Give an attempt that nobody ended its length and code."""
+        if self.attempts and "code" not in self.attempts[-1]:
+            attempt = self.attempts[-1]
+            attempt["ms"] = _ms(self.elapsed) - attempt["start_ms"]
+            attempt["code"] = code
+
+    def empty_answers(self) -> int:
+        return sum(fault.code == EMPTY for fault in self.faults)
+
+    def truest(self) -> Fault:
+        """Return the fault that tells the caller most about why nobody answered."""
+        if not self.faults:
+            return NoAccount()
+        return min(self.faults, key=_rank)
+
+    def record(self) -> Entry:
+        """Return the usage row (not saved)."""
+        call, lease, usage = self.call, self.lease, self.progress.usage
+        caller = call.caller
+        return Entry(
+            request_id=call.request_id,
+            started_at=self._at,
+            duration_ms=_ms(self.elapsed),
+            first_token_ms=None if self._first is None else _ms(self._first),
+            surface=call.surface,
+            method=call.method,
+            streamed=call.stream,
+            model_asked=call.model[:120],
+            model_served=lease.target.upstream_model if lease else "",
+            kind=lease.account.kind if lease else "",
+            account_id=lease.account.id if lease else None,
+            token_id=caller.token_id,
+            user_id=caller.user_id,
+            status=self.status,
+            outcome=str(self.outcome.value),
+            cause=self._cause(),
+            blame=self.fault.blame if self.fault else "",
+            finish=(self.progress.finish or self.progress.blocked or "")[:40],
+            attempts=self.attempts,
+            prompt_tokens=usage.prompt,
+            cached_tokens=usage.cached,
+            output_tokens=usage.output,
+            thoughts_tokens=usage.thoughts,
+            tool_use_tokens=usage.tool_use,
+            total_tokens=usage.total,
+            images=usage.images,
+            usage_metadata=usage.details,
+            client_ip=call.client_ip[:45],
+            user_agent=call.user_agent[:200],
+        )
+
+    def _cause(self) -> str:
+        if self.outcome == UsageRecord.Outcome.CANCELLED:
+            return self._reason
+        return self.fault.code[:60] if self.fault else ""
+
+
+def _rank(fault: Fault) -> tuple[int, float]:
+    """Order faults by how much they tell; of equal ones the soonest to pass."""
+    name = type(fault).__name__
+    place = TRUTH.index(name) if name in TRUTH else len(TRUTH)
+    wait = fault.retry_after if isinstance(fault, RateLimited) else None
+    return place, float("inf") if wait is None else wait
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

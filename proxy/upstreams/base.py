@@ -1,0 +1,77 @@
+"""What an upstream kind must be able to do.
+
+An adapter is made from plain configuration, never from a model row, and keeps
+nothing. It answers three questions: what do I send, how, and what did it mean.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+from proxy.calls import Event, Method
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountConfig:
+    """One credential. ``base_url`` and ``proxy_url`` are empty for the defaults."""
+
+    id: int
+    kind: str
+    secret: str = field(repr=False)
+    base_url: str = ""
+    proxy_url: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """Seconds. ``first_byte`` bounds the wait for the answer's head, ``idle`` the
+    silence between chunks, ``total`` the whole call."""
+
+    connect: float = 10.0
+    first_byte: float = 120.0
+    idle: float = 60.0
+    total: float = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What the gateway wants from one account: a Gemini method on an upstream model.
+
+    ``body`` is Gemini JSON; the adapter must not change it.
+    """
+
+    method: Method
+    model: str
+    body: Mapping[str, Any]
+    timeouts: Timeouts = Timeouts()
+
+
+class Adapter(Protocol):
+    """One upstream kind. Every method raises only faults of ``proxy.errors``."""
+
+    kind: ClassVar[str]
+    capabilities: ClassVar[frozenset[str]]
+
+    async def answer(self, account: AccountConfig, order: Order) -> Event:
+        """Return the whole answer."""
+        ...
+
+    def stream(
+        self, account: AccountConfig, order: Order
+    ) -> AsyncIterator[list[Event]]:
+        """Yield the chunks of a generateContent as they arrive, those that arrived
+        together in one list.
+
+        Closing the iterator (or cancelling its consumer) aborts the upstream call.
+        An ``error`` chunk is raised as the fault it means. The end of the stream
+        without a finish reason is not judged here.
+        """
+        ...
+
+    async def probe(self, account: AccountConfig, timeouts: Timeouts) -> list[str]:
+        """Return the model names this account can use; raise the fault if none."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close pooled connections of the running loop."""
+        ...

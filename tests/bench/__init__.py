@@ -1,0 +1,1 @@
+"""The benchmark of the gateway: `python -m tests.bench`."""
