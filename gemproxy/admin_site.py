@@ -14,6 +14,7 @@ MENU = {
     "": [("Overview", "monitoring", "index", "")],
     "Gateway": [
         ("Upstream accounts", "key", "accounts_account_changelist", "accounts.account"),
+        ("Incidents", "emergency", "proxy_incident_changelist", "proxy.incident"),
         ("Routes", "alt_route", "proxy_route_changelist", "proxy.route"),
         (
             "Usage",

@@ -79,6 +79,16 @@ UPSTREAM_FIRST_BYTE_SECONDS = ENV.seconds("UPSTREAM_FIRST_BYTE_SECONDS", 120)
 UPSTREAM_IDLE_SECONDS = ENV.seconds("UPSTREAM_IDLE_SECONDS", 60)
 UPSTREAM_TOTAL_SECONDS = ENV.seconds("UPSTREAM_TOTAL_SECONDS", 900)
 
+# Scheduling -----------------------------------------------------------------------
+POOL_STRATEGY = ENV.choice(
+    "POOL_STRATEGY", "adaptive", ("adaptive", "least_used", "round_robin")
+)
+QUEUE_MAX_CONCURRENCY = ENV.integer("QUEUE_MAX_CONCURRENCY", 0)
+QUEUE_MAX_WAIT_MS = ENV.integer("QUEUE_MAX_WAIT_MS", 30_000)
+QUEUE_MAX_WAITING = ENV.integer("QUEUE_MAX_WAITING", 1000)
+PROBE_AFTER_FAILURE = ENV.flag("PROBE_AFTER_FAILURE", True)
+PROBE_DELAY_SECONDS = ENV.seconds("PROBE_DELAY_SECONDS", 30)
+
 # The API paths --------------------------------------------------------------------
 MAX_BODY_BYTES = ENV.integer("MAX_BODY_BYTES", 64 * 1024 * 1024, least=1024)
 MAX_BODIES_IN_FLIGHT_BYTES = ENV.integer(

@@ -20,7 +20,8 @@ from gemproxy.lib.redaction import redact
 from gemproxy.lib.secrets import SecretUnreadable
 from proxy import schedules
 from proxy.errors import Fault
-from proxy.scheduling.pool import config_of, make_adapter
+from proxy.scheduling.account_rows import config_of
+from proxy.scheduling.pool import make_adapter
 from proxy.spool import REFUSED, SUFFIX, spool_folder
 from proxy.upstreams.base import AccountConfig, Timeouts
 from proxy.upstreams.http import Clients

@@ -52,6 +52,7 @@ class Entry:
     blame: str = ""
     finish: str = ""
     attempts: list[dict[str, Any]] = field(default_factory=list)
+    decision: dict[str, Any] = field(default_factory=dict)
     prompt_tokens: int = 0
     cached_tokens: int = 0
     output_tokens: int = 0

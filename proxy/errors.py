@@ -26,13 +26,19 @@
 
 A fault knows whose blame it is, the HTTP status for the caller, a machine-readable
 ``code`` (OpenAI vocabulary where one exists), Google's status word, and the seconds
-after which a retry makes sense. Client-visible messages never hold secrets.
+after which a retry makes sense. Client-visible messages never hold secrets. For the
+operator it knows a ``cause``, finer than the code; ``wire.verdicts`` turns both into a
+``Verdict``: what must rest, until when, and who has to act.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 Blame = Literal["caller", "account", "model", "egress", "upstream", "gateway"]
+Scope = Literal["account", "account_model", "model", "egress", "nothing"]
+Period = Literal["minute", "day", ""]
+Unit = Literal["requests", "tokens", ""]
 
 GOOGLE_STATUS = {
     400: "INVALID_ARGUMENT",
@@ -49,6 +55,48 @@ GOOGLE_STATUS = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """The quota that a 429 names: which one, how large, per what, for which model.
+
+    ``per_model`` is False only where the provider names a quota without a model;
+    ``bucket`` is a hash of the Cloud project that the quota is counted for, or "".
+    """
+
+    id: str = ""
+    metric: str = ""
+    value: int | None = None
+    dimensions: Mapping[str, str] = field(default_factory=dict)
+    period: Period = ""
+    unit: Unit = ""
+    per_model: bool = True
+    bucket: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a fault means for scheduling: whose it is, what rests, and until when.
+
+    ``scope`` is what must rest or be looked at, until the epoch second ``until``
+    (None: nothing rests by time); ``cause`` is a row of ``wire.causes.RULES``. With
+    ``attention`` the account is out until a human acts on ``advice`` and ``link``.
+    ``strike`` counts against health. ``again``: the same account may be asked at
+    once; ``elsewhere``: another account may answer.
+    """
+
+    blame: Blame
+    scope: Scope
+    cause: str
+    until: float | None
+    attention: bool
+    strike: bool
+    again: bool
+    elsewhere: bool
+    advice: str
+    link: str
+    quota: Quota | None
 
 
 class Fault(Exception):
@@ -69,20 +117,28 @@ class Fault(Exception):
         should_retry: bool | None = None,
         google: Mapping[str, Any] | None = None,
         google_status: str | None = None,
-        quota: object | None = None,
+        quota: Quota | None = None,
+        blame: Blame | None = None,
+        cause: str | None = None,
+        link: str = "",
     ) -> None:
         """Make a fault.
 
         ``param`` names the request field at fault; ``retry_after`` is in seconds;
         ``should_retry`` becomes ``x-should-retry`` where an SDK reads it; ``google``
         is Google's own ``error`` object when it may be shown to native callers as it
-        is; ``quota`` is the ``wire.google_errors.Quota`` that a rate limit named.
+        is; ``quota`` is what a rate limit named. For operators only: ``cause``, a row
+        of ``wire.causes.RULES`` (by default the code), and ``link``, a page to open.
         """
         super().__init__(message or (self.__doc__ or "").strip().splitlines()[0])
         if status is not None:
             self.status = status
         if code is not None:
             self.code = code
+        if blame is not None:
+            self.blame = blame
+        self.cause = cause or self.code
+        self.link = link
         self.param = param
         self.retry_after = retry_after
         self.should_retry = should_retry

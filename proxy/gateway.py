@@ -15,16 +15,10 @@ from django.conf import settings
 from proxy import limits
 from proxy.calls import Call, Event
 from proxy.catalog import Catalog
-from proxy.errors import (
-    BadAnswer,
-    Busy,
-    Fault,
-    StreamCut,
-    UpstreamFault,
-    UpstreamRefused,
-    UpstreamTimeout,
-)
+from proxy.dispatch import Dispatch
+from proxy.errors import BadAnswer, Busy, Fault, StreamCut, UpstreamFault
 from proxy.ledger import Ledger
+from proxy.scheduling.guard import Listener
 from proxy.scheduling.pool import Lease, Pool
 from proxy.tasks import Tasks
 from proxy.trips import EMPTY, Trip
@@ -32,20 +26,24 @@ from proxy.upstreams.base import Order, Timeouts
 
 logger = logging.getLogger(__name__)
 
-MOST_ATTEMPTS = 6
-#: An answer without content may be the question's doing: it is not asked for ever.
-MOST_EMPTY = 3
 Batches = AsyncIterator[list[Event]]
 
 
 class Gateway:
     """Takes calls to upstream accounts and brings their answers back."""
 
-    def __init__(self, catalog: Catalog, pool: Pool, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        pool: Pool,
+        ledger: Ledger,
+        listener: Listener | None = None,
+    ) -> None:
         self.catalog = catalog
         self.pool = pool
         self.ledger = ledger
         self.tasks = Tasks()
+        self.dispatch = Dispatch(pool, listener)
 
     async def answer(self, call: Call) -> Event:
         """Return the whole answer of a call; raise the fault that ended it."""
@@ -98,6 +96,7 @@ class Gateway:
             raise Busy("The usage log cannot be written; requests wait for it.")
         trip.route = self.catalog.resolve(trip.call.model)
         await limits.admit(trip.call, trip.route.name)
+        await self.dispatch.enter(trip)
 
     async def _settle(self, trip: Trip) -> None:
         """Give back what was taken and write the row, come what may."""
@@ -105,6 +104,7 @@ class Gateway:
         await asyncio.shield(work)
 
     async def _close(self, trip: Trip) -> None:
+        self.dispatch.left(trip)
         try:
             await limits.leave(trip.call)
         finally:
@@ -113,29 +113,32 @@ class Gateway:
 
     async def _try_whole(self, trip: Trip) -> Event:
         while True:
-            lease = self._next_lease(trip)
+            lease = await self.dispatch.next(trip)
             try:
                 event = await lease.adapter.answer(lease.account, self._order(trip))
                 trip.see([event])
                 self._judge(trip)
             except UpstreamFault as fault:
-                self._fail(trip, lease, fault)
+                self.dispatch.failed(trip, lease, fault)
                 continue
-            self._succeed(trip, lease)
+            self.dispatch.shown(trip, lease)
+            self.dispatch.answered(trip, lease)
             return event
 
     async def _try_stream(self, trip: Trip) -> Batches:
         while True:
-            lease = self._next_lease(trip)
+            lease = await self.dispatch.next(trip)
             try:
                 async with aclosing(self._attempt(trip, lease)) as batches:
                     async for batch in batches:
-                        trip.content_sent = True
+                        if not trip.content_sent:
+                            trip.content_sent = True
+                            self.dispatch.shown(trip, lease)
                         yield batch
             except UpstreamFault as fault:
-                self._fail(trip, lease, fault)
+                self.dispatch.failed(trip, lease, fault)
                 continue
-            self._succeed(trip, lease)
+            self.dispatch.answered(trip, lease)
             return
 
     async def _attempt(self, trip: Trip, lease: Lease) -> Batches:
@@ -182,19 +185,6 @@ class Gateway:
             code=EMPTY,
         )
 
-    def _next_lease(self, trip: Trip) -> Lease:
-        assert trip.route is not None  # noqa: S101
-        lease = None
-        if len(trip.attempts) < MOST_ATTEMPTS:
-            lease = self.pool.lease(trip.route, trip.call.needs, trip.tried)
-            if lease is None and trip.empty_answers() == 1:
-                # Nobody else is there to ask, and the same account may do better.
-                lease = self.pool.lease(trip.route, trip.call.needs, set())
-        if lease is None:
-            raise trip.truest()
-        trip.begin(lease)
-        return lease
-
     def _order(self, trip: Trip) -> Order:
         assert trip.lease is not None  # noqa: S101
         return Order(
@@ -203,38 +193,6 @@ class Gateway:
             body=trip.body,
             timeouts=_timeouts(trip.remaining(), trip.call.stream),
         )
-
-    def _succeed(self, trip: Trip, lease: Lease) -> None:
-        trip.end(None)
-        self.pool.report(lease, None)
-
-    def _fail(self, trip: Trip, lease: Lease, fault: UpstreamFault) -> None:
-        """Note a failed attempt; raise the fault if nobody else may be tried."""
-        trip.end(fault)
-        self.pool.report(lease, fault)
-        if trip.content_sent:
-            raise fault
-        if self._repair(trip, fault):
-            trip.tried.discard(lease.account.id)
-            return
-        if not fault.elsewhere:
-            raise fault
-        remaining = trip.remaining()
-        if remaining is not None and remaining <= 0:
-            raise UpstreamTimeout("The request's deadline has passed.") from fault
-        if trip.empty_answers() >= MOST_EMPTY:
-            raise fault
-
-    def _repair(self, trip: Trip, fault: UpstreamFault) -> bool:
-        """Rewrite a refused body once, where the surface knows how."""
-        repair = trip.call.repair
-        if trip.repaired or repair is None or not isinstance(fault, UpstreamRefused):
-            return False
-        body = repair(fault.message, trip.body)
-        if body is None:
-            return False
-        trip.repaired, trip.body = True, body
-        return True
 
 
 async def _to_finish(trip: Trip, source: Batches) -> Batches:

@@ -1,7 +1,9 @@
 """Jobs of the gateway: entry points for django-q2."""
 
+from gemproxy.lib import clock
 from proxy import entries
 from proxy.ledger import BATCH, read_lines
+from proxy.scheduling.store import clean_limits, clean_rests
 from proxy.spool import Spool, spool_folder
 
 
@@ -17,3 +19,9 @@ def replay_spool() -> str:
         stored += len(lines) - len(unfit)
         refused += len(unfit)
     return f"{stored} rows replayed, {refused} put aside"
+
+
+def clean_cool_downs() -> str:
+    """Delete rests that are over, and limits that were learned too long ago."""
+    now = clock.now()
+    return f"deleted {clean_rests(now)} rests, {clean_limits(now)} learned limits"

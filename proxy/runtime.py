@@ -12,7 +12,12 @@ from gemproxy.lib import db
 from proxy.catalog import Catalog
 from proxy.gateway import Gateway
 from proxy.ledger import Ledger
-from proxy.scheduling.pool import Pool, set_aside
+from proxy.scheduling.incident_log import IncidentLog
+from proxy.scheduling.pool import Pool
+from proxy.scheduling.prober import Prober
+from proxy.scheduling.shared import SharedWindows
+from proxy.scheduling.store import Store
+from proxy.tasks import Tasks
 from proxy.upstreams.http import Clients
 
 logger = logging.getLogger(__name__)
@@ -31,7 +36,26 @@ class Runtime:
 
     @cached_property
     def gateway(self) -> Gateway:
-        return Gateway(Catalog(), Pool(Clients()), Ledger.configured())
+        url = settings.REDIS_URL
+        pool = Pool(
+            Clients(),
+            shared=SharedWindows(url) if url else None,
+            store=Store(),
+            strategy=settings.POOL_STRATEGY,
+        )
+        return Gateway(Catalog(), pool, Ledger.configured(), self._incidents)
+
+    @cached_property
+    def _tasks(self) -> Tasks:
+        return Tasks()
+
+    @cached_property
+    def _incidents(self) -> IncidentLog:
+        return IncidentLog(self._tasks.spawn)
+
+    @cached_property
+    def _prober(self) -> Prober:
+        return Prober(self.gateway.pool, self.gateway.dispatch.guard)
 
     @cached_property
     def _feed(self) -> Feed:
@@ -63,17 +87,20 @@ class Runtime:
             return
         self.started, self._starting = False, None
         gateway = self.gateway
+        await self._prober.stop()
         left = await gateway.tasks.finish(SETTLE_SECONDS)
         if left:
             logger.warning("%d requests did not settle in time", left)
         await asyncio.to_thread(gateway.ledger.stop, FLUSH_SECONDS)
         await gateway.pool.aclose()
+        await self._tasks.finish(SETTLE_SECONDS)
         await self._forget()
 
     async def _forget(self) -> None:
         """Stop following changes; a new start makes everything anew."""
         feed = self.__dict__.pop("_feed", None)
-        self.__dict__.pop("gateway", None)
+        for name in ("gateway", "_prober", "_incidents", "_tasks"):
+            self.__dict__.pop(name, None)
         if feed is not None:
             await asyncio.to_thread(feed.stop)
 
@@ -83,7 +110,9 @@ class Runtime:
         # Follow changes first: what changes while we load is then loaded again.
         await db.run(feed.start)
         await db.run(self._load)
+        await gateway.pool.seed_shared()
         gateway.ledger.start()
+        self._prober.start()
         self.started = True
         logger.info(
             "gemproxy %s: %d accounts, %d models",
@@ -95,6 +124,8 @@ class Runtime:
     def _load(self) -> None:
         self.gateway.catalog.load()
         self.gateway.pool.load()
+        self.gateway.pool.restore()
+        self._incidents.end_all()
 
     def _subscribe(self) -> None:
         gateway, feed = self.gateway, self._feed
@@ -102,10 +133,8 @@ class Runtime:
             feed.subscribe(topic, self.door.forget)
         feed.subscribe("route", gateway.catalog.load)
         feed.subscribe("account", gateway.pool.load)
-        gateway.pool.on_refused = self._set_aside
-
-    def _set_aside(self, account_id: int, cause: str) -> None:
-        self.gateway.tasks.spawn(db.run(set_aside, account_id, cause))
+        feed.subscribe("cool_down", gateway.pool.load_rests)
+        feed.subscribe("limit", gateway.pool.load_limits)
 
 
 runtime = Runtime()

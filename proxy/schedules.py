@@ -53,6 +53,13 @@ JOBS = (
         5,
         "Stores usage rows that ended processes had to leave in files.",
     ),
+    Job(
+        "clean cool-downs",
+        "proxy.jobs.clean_cool_downs",
+        5,
+        "Deletes rests of accounts that are over and notes their end; forgets learned "
+        "limits after a week.",
+    ),
 )
 
 

@@ -8,10 +8,21 @@ from gemproxy.lib import clock
 from proxy.calls import Call, Event
 from proxy.catalog import RoutePlan
 from proxy.entries import Entry
-from proxy.errors import Fault, Internal, NoAccount, RateLimited
+from proxy.errors import (
+    AccountRefused,
+    Fault,
+    Internal,
+    NoAccount,
+    Overloaded,
+    RateLimited,
+    UpstreamRefused,
+)
+from proxy.scheduling.evidence import Shared
 from proxy.scheduling.pool import Lease
+from proxy.scheduling.queue import Place
 from proxy.tasks import SIBLING
 from proxy.wire.gemini import Progress
+from proxy.wire.token_estimates import estimated_tokens
 
 CLIENT_CLOSED = 499
 #: The code of an answer that answered nothing.
@@ -29,6 +40,14 @@ class Trip:
         self.lease: Lease | None = None
         self.body = call.body
         self.tried: set[int] = set()
+        #: Accounts that failed in passing and may be asked once more.
+        self.again: set[int] = set()
+        self.repeats = 0
+        self.place: Place | None = None
+        #: Seconds that the call may still spend waiting for its turn.
+        self.patience = 0.0
+        self.shared = Shared("", "")
+        self.decision: dict[str, Any] = {}
         self.attempts: list[dict[str, Any]] = []
         self.faults: list[Fault] = []
         self.progress = Progress()
@@ -38,6 +57,7 @@ class Trip:
         self.outcome = UsageRecord.Outcome.OK
         self.fault: Fault | None = None
         self._reason = ""
+        self._tokens: int | None = None
         self._at = clock.now()
         self._started = clock.monotonic()
         self._first: float | None = None
@@ -52,6 +72,27 @@ class Trip:
             return None
         return max(0.0, self.call.deadline - self.elapsed)
 
+    @property
+    def plan(self) -> RoutePlan:
+        """The route, which an admitted call has."""
+        assert self.route is not None  # noqa: S101
+        return self.route
+
+    def tokens(self) -> int:
+        """Return a guess at what the call will cost of a quota of tokens."""
+        if self._tokens is None:
+            self._tokens = estimated_tokens(self.body)
+        return self._tokens
+
+    def allowance(self) -> float:
+        """Return the seconds that the call may still wait for its turn."""
+        remaining = self.remaining()
+        return self.patience if remaining is None else min(self.patience, remaining)
+
+    def position(self) -> int:
+        """Return the 1-based place among those who wait for the same model."""
+        return 1 if self.place is None else self.place.position()
+
     def begin(self, lease: Lease) -> None:
         """Start an attempt: nothing of an earlier one counts any more."""
         self.lease = lease
@@ -59,17 +100,54 @@ class Trip:
         self.progress = Progress()
         self._first = None
         self.attempts.append(
-            {"account": lease.account.id, "start_ms": _ms(self.elapsed)}
+            {
+                "account": lease.account.id,
+                "model": lease.target.upstream_model,
+                "why": lease.reason,
+                "start_ms": _ms(self.elapsed),
+            }
         )
 
-    def end(self, fault: Fault | None) -> None:
-        """Close the running attempt."""
+    def end(
+        self, fault: Fault | None, *, cause: str = "", shared: bool = False
+    ) -> None:
+        """Close the running attempt; ``shared`` trouble is not held against it."""
         attempt = self.attempts[-1]
         attempt["ms"] = _ms(self.elapsed) - attempt["start_ms"]
         attempt["code"] = fault.code if fault else "ok"
-        if fault:
-            attempt["blame"] = fault.blame
+        if fault is None:
+            return
+        attempt["blame"] = fault.blame
+        if cause and cause != fault.code:
+            attempt["cause"] = cause
+        if shared:
+            attempt["shared"] = True
+        else:
             self.faults.append(fault)
+
+    def attempt_ms(self) -> int:
+        """Return how long the last attempt took."""
+        return int(self.attempts[-1].get("ms", 0))
+
+    def own_attempts(self) -> int:
+        """Count the attempts that failed for their own reasons."""
+        return sum("shared" not in attempt for attempt in self.attempts)
+
+    def is_spoilt(self) -> bool:
+        """Tell whether an account failed in a way that waiting does not mend."""
+        passing = (RateLimited, Overloaded, AccountRefused)
+        return any(not isinstance(fault, passing) for fault in self.faults)
+
+    def rewrite(self, fault: Fault) -> bool:
+        """Rewrite a refused body once, where the surface knows how."""
+        repair = self.call.repair
+        if self.repaired or repair is None or not isinstance(fault, UpstreamRefused):
+            return False
+        body = repair(fault.message, self.body)
+        if body is None:
+            return False
+        self.repaired, self.body = True, body
+        return True
 
     def see(self, events: list[Event]) -> None:
         """Take in chunks of the running attempt."""
@@ -139,6 +217,7 @@ class Trip:
             blame=self.fault.blame if self.fault else "",
             finish=(self.progress.finish or self.progress.blocked or "")[:40],
             attempts=self.attempts,
+            decision=self.decision,
             prompt_tokens=usage.prompt,
             cached_tokens=usage.cached,
             output_tokens=usage.output,

@@ -1,5 +1,7 @@
 """The usage log in the admin: read-only, and quick on millions of rows.
 
+The gateway registers it, with what only it can tell of a request.
+
 Nothing here counts or scans: pages walk an index by time, the choices of filters
 come from bounded look-backs, and a search is one exact request id.
 """
@@ -159,7 +161,6 @@ class AccountFilter(ByIdFilter):
     title, parameter_name, model = "account id", "account_id", Account
 
 
-@admin.register(UsageRecord)
 class UsageAdmin(ModelAdmin):
     list_display = (
         "when",
@@ -220,7 +221,7 @@ class UsageAdmin(ModelAdmin):
                 )
             },
         ),
-        ("Details", {"fields": ("tried", "metadata")}),
+        ("Details", {"fields": ("metadata",)}),
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
@@ -291,10 +292,6 @@ class UsageAdmin(ModelAdmin):
             return row.kind or NOTHING
         url = reverse("admin:accounts_account_change", args=[row.account.pk])
         return format_html('<a class="gp-link" href="{}">{}</a>', url, row.account)
-
-    @admin.display(description="Attempts")
-    def tried(self, row: UsageRecord) -> SafeString:
-        return pretty_json(row.attempts)
 
     @admin.display(description="Provider's usage")
     def metadata(self, row: UsageRecord) -> SafeString:

@@ -65,11 +65,16 @@ class Watched(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         with transaction.atomic():
             super().save(*args, **kwargs)
-            Change.note(self.topic, self.pk)
+            Change.note(self.topic, self.change_key)
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         with transaction.atomic():
-            key = self.pk
+            key = self.change_key
             result = super().delete(*args, **kwargs)
             Change.note(self.topic, key)
         return result
+
+    @property
+    def change_key(self) -> object:
+        """What the change feed calls this row."""
+        return self.pk

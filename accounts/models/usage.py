@@ -46,6 +46,10 @@ class UsageRecord(models.Model):
     attempts = models.JSONField(
         default=list, help_text="Each try: account, start and length in ms, code."
     )
+    decision = models.JSONField(
+        default=dict,
+        help_text="If not the first account answered: why the others were not asked.",
+    )
     prompt_tokens = models.PositiveIntegerField(default=0)
     cached_tokens = models.PositiveIntegerField(default=0)
     output_tokens = models.PositiveIntegerField(default=0)

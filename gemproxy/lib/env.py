@@ -70,10 +70,11 @@ class Env:
 
     def choice(self, name: str, default: str, choices: Collection[str]) -> str:
         """Return one of the choices, in whatever case it was written."""
-        value = self.text(name, default).upper()
-        if value not in choices:
-            raise BadSetting(f"{name} must be one of {', '.join(choices)}, not {value}")
-        return value
+        value = self.text(name, default)
+        for choice in choices:
+            if choice.casefold() == value.casefold():
+                return choice
+        raise BadSetting(f"{name} must be one of {', '.join(choices)}, not {value}")
 
     def integer(
         self, name: str, default: int, *, least: int = 0, most: int | None = None

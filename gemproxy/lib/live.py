@@ -28,6 +28,9 @@ PREFIX = "gemproxy:"
 LEASE_SECONDS = 60
 RENEW_SECONDS = 15.0
 WARN_EVERY = 30.0
+CONNECTIONS = 32
+#: How long one waits for a connection that others use.
+WAIT_SECONDS = 5
 
 TAKE_PLACE = """
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[1])
@@ -99,17 +102,15 @@ class RedisLive:
     """For many processes; falls back to this process's memory while Redis is away."""
 
     def __init__(self, url: str) -> None:
-        self._redis = redis.asyncio.from_url(
-            url, decode_responses=True, socket_timeout=1, socket_connect_timeout=1
-        )
+        self._pools = _connections(url, decoded=True), _connections(url)
+        self._redis = redis.asyncio.Redis(connection_pool=self._pools[0])
         self._take = self._redis.register_script(TAKE_PLACE)
         self._windows = Windows(
             RedisStorage(
                 f"async+{url}",
                 implementation="redispy",
                 wrap_exceptions=False,
-                socket_timeout=1,
-                socket_connect_timeout=1,
+                connection_pool=self._pools[1],
             )
         )
         self._local = MemoryLive()
@@ -161,6 +162,14 @@ class RedisLive:
         except RedisError as error:
             self._warn(error)
 
+    async def aclose(self) -> None:
+        """Close the connections; places that are held end by themselves."""
+        if self._renewing is not None:
+            self._renewing.cancel()
+            await asyncio.gather(self._renewing, return_exceptions=True)
+        for pool in self._pools:
+            await pool.aclose()
+
     def _hold(self, key: str, member: str) -> None:
         self._held.add((key, member))
         if self._renewing is None or self._renewing.done():
@@ -205,6 +214,20 @@ class Windows:
             return 0.0
         stats = await self._limiter.get_window_stats(item, key)
         return max(1.0, stats.reset_time - clock.now().timestamp())
+
+
+def _connections(
+    url: str, *, decoded: bool = False
+) -> redis.asyncio.BlockingConnectionPool:
+    """Return a pool whose users wait for a connection; the usual one refuses them."""
+    return redis.asyncio.BlockingConnectionPool.from_url(
+        url,
+        max_connections=CONNECTIONS,
+        timeout=WAIT_SECONDS,
+        decode_responses=decoded,
+        socket_timeout=1,
+        socket_connect_timeout=1,
+    )
 
 
 @functools.lru_cache(maxsize=1024)

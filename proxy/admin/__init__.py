@@ -1,5 +1,5 @@
-"""Admin pages of the gateway: upstream accounts, routes, jobs, the front page."""
+"""Admin pages of the gateway: upstream accounts, routes, usage, jobs, the front page."""
 
-from proxy.admin import jobs, routes, upstream
+from proxy.admin import incidents, jobs, routes, upstream, usage
 
-__all__ = ["jobs", "routes", "upstream"]
+__all__ = ["incidents", "jobs", "routes", "upstream", "usage"]

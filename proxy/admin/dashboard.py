@@ -18,7 +18,6 @@ from django.urls import reverse
 from accounts.admin.displays import NOTHING, ago, compact, milliseconds
 from accounts.models import Account, Token, UsageHour, UsageRecord
 from gemproxy.lib import clock
-from proxy.admin.advice import account_advice, advice
 from proxy.admin.figures import (
     CHART_BOX,
     CHART_STEP,
@@ -32,6 +31,7 @@ from proxy.admin.figures import (
     percentile,
     ranked,
 )
+from proxy.wire.causes import cause_of
 
 PERMISSIONS = ("accounts.view_usagerecord", "accounts.view_account")
 HOURS = 24
@@ -239,7 +239,7 @@ def _attention() -> list[dict[str, Any]]:
     return [
         {
             "account": account,
-            "advice": account_advice(account.state_cause),
+            "advice": cause_of(account.state_cause, of_account=True),
             "since": ago(account.state_since),
             "href": reverse("admin:accounts_account_change", args=[account.pk]),
         }
@@ -289,7 +289,7 @@ def _troubles(now: datetime.datetime) -> list[Trouble]:
     return [
         Trouble(
             cause=cause or "unknown",
-            advice=advice(cause),
+            advice=cause_of(cause),
             count=len(found),
             last=ago(found[0]["started_at"]),
             models=names(row["model_asked"] for row in found),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from accounts.admin.displays import compact
-from proxy.admin.advice import Advice
+from proxy.wire.causes import Cause
 
 CHART_HEIGHT = 120
 CHART_STEP = 30
@@ -68,7 +68,7 @@ class Trouble:
     """Failures of one cause among the latest."""
 
     cause: str
-    advice: Advice
+    advice: Cause
     count: int
     last: str
     models: str

@@ -6,38 +6,43 @@ from dataclasses import dataclass
 from asgiref.sync import async_to_sync
 
 from accounts.models import Account
+from gemproxy.lib import clock
 from gemproxy.lib.secrets import SecretUnreadable
-from proxy.admin.advice import account_advice, advice
-from proxy.errors import AccountRefused, Fault, UpstreamTimeout
-from proxy.scheduling.pool import config_of, make_adapter
+from proxy.errors import Fault, UpstreamTimeout
+from proxy.scheduling.account_rows import UNREADABLE, config_of
+from proxy.scheduling.pool import make_adapter
 from proxy.upstreams.base import AccountConfig, Timeouts
 from proxy.upstreams.http import Clients
+from proxy.wire.causes import cause_of
+from proxy.wire.verdicts import judge
 
 SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Tested:
     """How a test ended, in a sentence for the operator."""
 
     passed: bool
     text: str
 
 
-def try_account(account: Account) -> Verdict:
+def try_account(account: Account) -> Tested:
     """Call the provider once, at most 15 s, and move the account accordingly.
 
     A disabled account is tested but stays disabled: that was a person's decision.
     """
     try:
         models = async_to_sync(_probe, force_new_loop=True)(config_of(account))
-    except AccountRefused as fault:
-        return _refused(account, fault.code, fault.message)
     except SecretUnreadable:
-        return _refused(account, "unreadable", "The secret cannot be decrypted.")
+        return _refused(account, UNREADABLE, "The secret cannot be decrypted.")
     except Fault as fault:
-        _note(account, f"test_{fault.code}", advice(fault.code).action)
-        return Verdict(False, f"{fault.message} {advice(fault.code).action}")
+        verdict = judge(fault, now=clock.now())
+        if verdict.attention:
+            return _refused(account, verdict.cause, fault.message, verdict.link)
+        todo = cause_of(verdict.cause, of_account=True).action
+        _note(account, f"test_{verdict.cause}", todo)
+        return Tested(False, f"{fault.message} {todo}")
     return _passed(account, len(models))
 
 
@@ -55,23 +60,23 @@ async def _probe(config: AccountConfig) -> list[str]:
         await adapter.aclose()
 
 
-def _passed(account: Account, models: int) -> Verdict:
+def _passed(account: Account, models: int) -> Tested:
     if account.state == Account.State.DISABLED:
         _note(account, "test_passed")
-        return Verdict(True, f"It works, {models} models; it stays disabled.")
+        return Tested(True, f"It works, {models} models; it stays disabled.")
     if not account.move(Account.State.ACTIVE):
         _note(account, "test_passed")
-    return Verdict(True, f"It works, {models} models.")
+    return Tested(True, f"It works, {models} models.")
 
 
-def _refused(account: Account, code: str, message: str) -> Verdict:
-    todo = account_advice(code).action
+def _refused(account: Account, code: str, message: str, link: str = "") -> Tested:
+    todo = cause_of(code, of_account=True).action
     disabled = account.state == Account.State.DISABLED
     if disabled or not account.move(
-        Account.State.NEEDS_ATTENTION, cause=code, advice=todo
+        Account.State.NEEDS_ATTENTION, cause=code, advice=todo, link=link
     ):
         _note(account, code, todo)
-    return Verdict(False, f"{message} {todo}")
+    return Tested(False, f"{message} {todo}")
 
 
 def _note(account: Account, cause: str, todo: str = "") -> None:

@@ -7,7 +7,8 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from accounts.admin.displays import badge, compact
-from gemproxy.adminkit import ModelAdmin, TabularInline
+from gemproxy.adminkit import TabularInline
+from proxy.admin.explain import ExplainedAdmin, Question
 from proxy.models import Route, Target
 
 
@@ -20,7 +21,8 @@ class TargetInline(TabularInline):
 
 
 @admin.register(Route)
-class RouteAdmin(ModelAdmin):
+class RouteAdmin(ExplainedAdmin):
+    change_form_outer_before_template = "admin/proxy/route/explain.html"
     inlines = (TargetInline,)
     list_display = ("name", "state", "served_by", "category", "limits", "display_name")
     list_filter = ("enabled", "category")
@@ -44,6 +46,9 @@ class RouteAdmin(ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).prefetch_related("targets")
+
+    def question(self, row: Route) -> Question:
+        return Question(model=row.name)
 
     @admin.action(description="Enable", permissions=["change"])
     def enable(self, request: HttpRequest, queryset: QuerySet) -> None:

@@ -1,13 +1,14 @@
 """Upstream accounts in the admin: trouble first, with its cause and what to do."""
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.contrib import admin, messages
+from django.contrib.admin import helpers
 from django.core.exceptions import PermissionDenied
-from django.db.models import Case, IntegerField, Q, QuerySet, Sum, Value, When
+from django.db.models import Q, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -15,93 +16,51 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts.admin.displays import NOTHING, ago, badge, compact, two_lines
-from accounts.models import Account, AccountEvent, UsageHour
-from gemproxy.adminkit import ChangeList, ModelAdmin, TabularInline, header_link
+from accounts.models import Account, UsageHour
+from gemproxy.adminkit import ChangeList, ModelAdmin, header_link
 from gemproxy.lib import clock
-from proxy.admin.advice import account_advice
+from proxy.admin import standing
 from proxy.admin.probe import try_account
-from proxy.admin.upstream_forms import AccountForm, PasteForm
+from proxy.admin.standing import TROUBLE, CauseFilter, RestFilter, running_rests
+from proxy.admin.timeline import EventInline, LimitInline, RestInline
+from proxy.admin.upstream_forms import AccountForm, CoolForm, PasteForm
 from proxy.imports import ImportResult, import_secrets
 
 State = Account.State
-TONES = {
-    State.NEEDS_ATTENTION: "bad",
-    State.NEW: "info",
-    State.ACTIVE: "good",
-    State.DISABLED: "quiet",
-}
-WORDS = {State.NEW: "New"}
-TROUBLE = Case(
-    When(state=State.NEEDS_ATTENTION, then=Value(0)),
-    When(state=State.DISABLED, then=Value(2)),
-    default=Value(1),
-    output_field=IntegerField(),
-)
 MOST_TESTED = 10
-MOST_EVENTS = 50
+NOW = ("status", "until", "todo", "used")
+SCHEDULING = ("priority", "weight", "concurrency", "rpm", "tpm", "rpd", "tier")
 
 
 class AccountList(ChangeList):
-    """The list, with the last day's sums of the accounts on the page."""
+    """The list, with how the accounts on the page stand and their last day's sums."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.result_list = list(self.result_list)
-        sums = _last_day([account.pk for account in self.result_list])
+        keys = [account.pk for account in self.result_list]
+        sums, rests = _last_day(keys), running_rests(keys)
         for account in self.result_list:
             account.day = sums.get(account.pk, {"all": 0, "failed": 0})
-
-
-class EventInline(TabularInline):
-    """What happened to the account, latest first."""
-
-    model = AccountEvent
-    verbose_name_plural = "History"
-    fields = ("when", "what", "cause", "advice")
-    readonly_fields = fields
-    extra = 0
-    can_delete = False
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet:
-        # The inline adds its own filter, so the bound goes in as a list of keys.
-        account = request.resolver_match.kwargs.get("object_id", "")
-        events = super().get_queryset(request)
-        if not account.isdecimal():
-            return events.none()
-        latest = events.filter(account=account).values_list("pk", flat=True)
-        return events.filter(pk__in=list(latest[:MOST_EVENTS]))
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    @admin.display(description="When")
-    def when(self, event: AccountEvent) -> str | SafeString:
-        return ago(event.at)
-
-    @admin.display(description="State")
-    def what(self, event: AccountEvent) -> SafeString:
-        return _state_badge(event.state)
+            account.stands = standing.standing(account, rests[account.pk])
 
 
 @admin.register(Account)
 class AccountAdmin(ModelAdmin):
     form = AccountForm
-    inlines = (EventInline,)
+    inlines = (RestInline, LimitInline, EventInline)
     list_display = (
         "name",
         "status",
-        "since",
+        "until",
+        "todo",
         "used",
-        "requests_24h",
-        "failures_24h",
+        "last_24h",
         "egress",
     )
-    list_filter = ("state", "kind")
+    list_filter = ("state", CauseFilter, RestFilter, "kind")
     search_fields = ("label", "secret_hint", "base_url", "state_cause")
-    actions = ("enable", "disable", "test_now")
+    actions = ("enable", "disable", "clear", "cool", "test_now")
     actions_list = ("paste",)
     ordering = (TROUBLE.asc(), "-state_since", "id")
 
@@ -115,14 +74,15 @@ class AccountAdmin(ModelAdmin):
         if obj.proxy_url:
             secrets.append("drop_proxy")
         return [
-            (None, {"fields": ["label", "kind", "status", "since", "used"]}),
+            (None, {"fields": ["label", "kind", *NOW, "in_use", "clear_now"]}),
+            ("Scheduling", {"fields": SCHEDULING}),
             ("Credential", {"fields": secrets}),
         ]
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Account | None = None
     ) -> tuple[str, ...]:
-        return ("kind", "status", "since", "used") if obj else ()
+        return ("kind", *NOW) if obj else ()
 
     def get_inlines(self, request: HttpRequest, obj: Account | None) -> Iterable[type]:
         return self.inlines if obj else ()
@@ -131,23 +91,62 @@ class AccountAdmin(ModelAdmin):
         self, request: HttpRequest, obj: Account, form: AccountForm, change: bool
     ) -> None:
         super().save_model(request, obj, form, change)
-        refused = obj.state == State.NEEDS_ATTENTION
-        if change and refused and form.cleaned_data["new_secret"]:
-            obj.move(State.NEW, cause="new_secret")
+        if not change:
+            return
+        by = request.user.get_username()
+        if not form.cleaned_data["in_use"]:
+            obj.disable(by)
+        elif obj.state == State.DISABLED:
+            obj.enable(by)
+        if form.cleaned_data["clear_now"]:
+            obj.clear(by)
+        if obj.state == State.NEEDS_ATTENTION and form.cleaned_data["new_secret"]:
+            obj.move(State.NEW, cause="new_secret", by=by)
 
     @admin.action(description="Enable", permissions=["change"])
     def enable(self, request: HttpRequest, queryset: QuerySet) -> None:
-        resting = queryset.exclude(state__in=Account.USABLE)
-        count = _move(resting, State.NEW, f"enabled by {request.user}")
+        count = _each(queryset, request, Account.enable)
         messages.success(request, f"Enabled {_accounts(count)}.")
 
     @admin.action(description="Disable", permissions=["change"])
     def disable(self, request: HttpRequest, queryset: QuerySet) -> None:
-        running = queryset.exclude(state=State.DISABLED)
-        count = _move(
-            running, State.DISABLED, f"disabled by {request.user}", "Enable it again."
-        )
+        count = _each(queryset, request, Account.disable)
         messages.success(request, f"Disabled {_accounts(count)}.")
+
+    @admin.action(
+        description="Clear: end rests, forget failures", permissions=["change"]
+    )
+    def clear(self, request: HttpRequest, queryset: QuerySet) -> None:
+        count = _each(queryset, request, Account.clear)
+        messages.success(
+            request, f"Cleared {_accounts(count)}: nothing is held against them."
+        )
+
+    @admin.action(description="Let rest until …", permissions=["change"])
+    def cool(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
+        """Ask until when; then let the selected accounts rest."""
+        form = CoolForm(request.POST if "cooled" in request.POST else None)
+        if not form.is_valid():
+            return self._ask(request, list(queryset), form)
+        by, until = request.user.get_username(), form.cleaned_data["until"]
+        for account in queryset:
+            account.cool(until, by)
+        count = _accounts(len(queryset))
+        messages.success(request, f"{count} at rest until {until:%Y-%m-%d %H:%M %Z}.")
+        return None
+
+    def _ask(
+        self, request: HttpRequest, accounts: list[Account], form: CoolForm
+    ) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Let rest until …",
+            "opts": self.opts,
+            "accounts": accounts,
+            "form": form,
+            "checkbox": helpers.ACTION_CHECKBOX_NAME,
+        }
+        return TemplateResponse(request, "admin/accounts/account/cool.html", context)
 
     @admin.action(description="Test now", permissions=["change"])
     def test_now(self, request: HttpRequest, queryset: QuerySet) -> None:
@@ -188,30 +187,28 @@ class AccountAdmin(ModelAdmin):
 
     @admin.display(description="Status", ordering=TROUBLE)
     def status(self, account: Account) -> SafeString:
-        mark = _state_badge(account.state)
-        if account.state in Account.USABLE or not account.state_cause:
-            return mark
-        if account.state == State.DISABLED:
-            return format_html("<div>{} {}</div>", mark, account.state_cause)
-        known = account_advice(account.state_cause)
-        cause, todo = known.meaning, account.state_advice or known.action
-        return two_lines(format_html("{} {}", mark, cause), todo)
+        return standing.shown(standing.of(account))
 
-    @admin.display(description="Since", ordering="state_since")
-    def since(self, account: Account) -> str | SafeString:
-        return ago(account.state_since)
+    @admin.display(description="Until")
+    def until(self, account: Account) -> str | SafeString:
+        return standing.shown_end(standing.of(account))
+
+    @admin.display(description="What to do")
+    def todo(self, account: Account) -> str | SafeString:
+        return standing.shown_todo(standing.of(account))
 
     @admin.display(description="Last used", ordering="last_used_at")
     def used(self, account: Account) -> str | SafeString:
         return ago(account.last_used_at)
 
-    @admin.display(description="Requests 24 h")
-    def requests_24h(self, account: Account) -> str | SafeString:
-        return _usage_link(account, account.day["all"])
-
-    @admin.display(description="Failed 24 h")
-    def failures_24h(self, account: Account) -> str | SafeString:
-        return _usage_link(account, account.day["failed"], "fault")
+    @admin.display(description="Last 24 h")
+    def last_24h(self, account: Account) -> str | SafeString:
+        failed = account.day["failed"]
+        link = _usage_link(account, failed, "fault")
+        return two_lines(
+            _usage_link(account, account.day["all"]),
+            format_html("{} failed", link) if failed else "",
+        )
 
     @admin.display(description="Goes to")
     def egress(self, account: Account) -> str | SafeString:
@@ -239,11 +236,6 @@ def _last_day(accounts: list[int]) -> dict[int, dict[str, int]]:
     return {row["account_id"]: row for row in rows}
 
 
-def _state_badge(state: str) -> SafeString:
-    word = WORDS.get(state) or dict(State.choices).get(state, state)
-    return badge(word, TONES.get(state, "quiet"))
-
-
 def _usage_link(account: Account, number: int, outcome: str = "") -> str | SafeString:
     if not number:
         return NOTHING
@@ -256,11 +248,12 @@ def _usage_link(account: Account, number: int, outcome: str = "") -> str | SafeS
     )
 
 
-def _move(accounts: QuerySet, state: str, cause: str, todo: str = "") -> int:
-    # Causes are a short column; a long user name must not break the action.
-    return sum(
-        account.move(state, cause=cause[:60], advice=todo) for account in accounts
-    )
+def _each(
+    accounts: QuerySet, request: HttpRequest, act: Callable[[Account, str], bool | None]
+) -> int:
+    """Do something to each account; return how many it changed."""
+    by = request.user.get_username()
+    return sum(act(account, by) is not False for account in accounts)
 
 
 def _accounts(count: int) -> str:

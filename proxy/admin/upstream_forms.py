@@ -1,5 +1,6 @@
 """Forms for upstream accounts. Secrets go in and never come out."""
 
+import datetime
 from typing import Any
 
 from django import forms
@@ -7,10 +8,12 @@ from django import forms
 from accounts.models import Account
 from accounts.models.upstream import fingerprint
 from gemproxy.adminkit import Checkbox, PasswordInput, Select, Textarea, TextInput
+from gemproxy.lib import clock
 from proxy.imports import PROXY_SCHEMES, checked_url
 from proxy.upstreams.kinds import KINDS, kind_named
 
 MOST_PASTED = 500_000
+LONGEST_REST = datetime.timedelta(days=365)
 
 
 def valid_proxy(url: str) -> str:
@@ -38,6 +41,18 @@ class AccountForm(forms.ModelForm):
     drop_proxy = forms.BooleanField(
         label="Remove the proxy", required=False, widget=Checkbox()
     )
+    in_use = forms.BooleanField(
+        label="In use",
+        required=False,
+        widget=Checkbox(),
+        help_text="Without the tick it answers no requests until somebody sets it.",
+    )
+    clear_now = forms.BooleanField(
+        label="Clear now",
+        required=False,
+        widget=Checkbox(),
+        help_text="End all rests, forget failures, and put it back to work.",
+    )
     base_url = forms.URLField(
         label="Base URL",
         required=False,
@@ -53,6 +68,11 @@ class AccountForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         stored = self.instance.pk is not None
+        if stored:
+            disabled = self.instance.state == Account.State.DISABLED
+            self.fields["in_use"].initial = not disabled
+        else:
+            del self.fields["in_use"], self.fields["clear_now"]
         secret = self.fields["new_secret"]
         secret.required = not stored
         if stored:
@@ -123,3 +143,35 @@ class PasteForm(forms.Form):
 
     def clean_proxy_url(self) -> str:
         return valid_proxy(self.cleaned_data["proxy_url"])
+
+
+class CoolForm(forms.Form):
+    """Until when accounts rest: so many minutes from now, or a moment."""
+
+    minutes = forms.IntegerField(
+        label="For so many minutes",
+        required=False,
+        min_value=1,
+        max_value=int(LONGEST_REST.total_seconds() // 60),
+        widget=TextInput(attrs={"inputmode": "numeric"}),
+    )
+    until = forms.DateTimeField(
+        label="Or until",
+        required=False,
+        widget=TextInput(attrs={"type": "datetime-local"}),
+        help_text="In the time zone of the server (TIME_ZONE).",
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Put the moment that is meant into ``until``."""
+        values = super().clean() or {}
+        minutes, until = values.get("minutes"), values.get("until")
+        if self.errors:
+            return values
+        if bool(minutes) == bool(until):
+            raise forms.ValidationError("Give minutes or a moment.")
+        now = clock.now()
+        end = until or now + datetime.timedelta(minutes=minutes)
+        if not now < end <= now + LONGEST_REST:
+            raise forms.ValidationError("Give a moment that is to come within a year.")
+        return {**values, "until": end}

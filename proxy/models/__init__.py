@@ -1,5 +1,6 @@
 """Rows about the gateway itself."""
 
+from proxy.models.incidents import Incident
 from proxy.models.routes import Route, Target
 
-__all__ = ["Route", "Target"]
+__all__ = ["Incident", "Route", "Target"]

@@ -13,6 +13,7 @@ from proxy.sandbox.model import Reply, compose, thinking_tokens
 _WORD = re.compile(r"\s*\S+\s*")
 _PIECES = 6
 _URL_TOKENS = 50
+_LONG_THOUGHT = 1024
 
 
 class Answer:
@@ -67,6 +68,14 @@ class Answer:
         self._thoughts = 0
         response = self._response([], [])
         return {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, **response}
+
+    def only_think(self) -> None:
+        """Spend all that may be said on thinking: MAX_TOKENS and no text."""
+        self._thoughts = max(self._thoughts, _LONG_THOUGHT)
+        for reply in self.replies:
+            reply.parts, reply.signature, reply.thought = [], "", ""
+            reply.finish = "MAX_TOKENS"
+            reply.extras.pop("groundingMetadata", None)
 
     def empty(self) -> dict[str, Any]:
         """A response without any candidates and without a reason."""

@@ -2,24 +2,21 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from proxy.sandbox import behaviours, endpoints, pages
+from proxy.sandbox import behaviours, endpoints, pages, shaping
 from proxy.sandbox.answers import Answer
-from proxy.sandbox.behaviours import Behaviour, Break
+from proxy.sandbox.behaviours import Behaviour
 from proxy.sandbox.control import PREFIX, control
 from proxy.sandbox.endpoints import Call
 from proxy.sandbox.exchange import (
-    JSON_TYPE,
     ClientGone,
     Exchange,
     Message,
     Receive,
     Send,
     TooMuch,
-    compact,
-    pretty,
 )
 from proxy.sandbox.keys import is_well_formed
 from proxy.sandbox.refusals import (
@@ -30,6 +27,7 @@ from proxy.sandbox.refusals import (
     key_invalid,
     key_missing,
 )
+from proxy.sandbox.sending import EVER, form_of, send_stream, send_whole
 from proxy.sandbox.state import State
 
 _MODEL_CALL = re.compile(r"/(v1|v1beta|v1alpha)/models/([^/:]+):(\w+)")
@@ -40,7 +38,6 @@ _QUERY = frozenset(
 )
 _LIST_QUERY = _QUERY | {"pageSize", "pageToken"}
 _LARGE = 64 * 1024
-_EVER = 3600.0
 
 
 def create_sandbox(
@@ -107,11 +104,10 @@ class Sandbox:
         key = _key_of(exchange)
         _check_access(exchange, key)
         runs_model = isinstance(task, Call) and task.runs_model
-        behaviour = self.state.behaviours.take(key, runs_model=runs_model)
         model = task.model if isinstance(task, Call) else ""
+        behaviour = self.state.behaviours.take(key, model, runs_model=runs_model)
         behaviours.refuse(behaviour, model)
-        if behaviour.name == "html":
-            await exchange.answer(502, pages.bad_gateway(), pages.HTML_TYPE)
+        if await _without_api(exchange, behaviour):
             return
         _check_query(exchange)
         if not isinstance(task, Call):
@@ -121,9 +117,9 @@ class Sandbox:
         if not isinstance(made, Answer):
             await exchange.answer_json(200, made)
         elif task.method == "streamGenerateContent":
-            await self._stream(exchange, behaviours.stream(made, behaviour))
+            await self._stream(exchange, made, behaviour)
         else:
-            await _send_whole(exchange, made, behaviour)
+            await send_whole(exchange, shaping.whole(made, behaviour), behaviour)
 
     async def _run(
         self, exchange: Exchange, call: Call, behaviour: Behaviour, key: str
@@ -145,66 +141,29 @@ class Sandbox:
         return endpoints.run(call, exchange.body, response_id, admit)
 
     async def _stream(
-        self, exchange: Exchange, chunks: Iterator[dict[str, Any] | Break]
+        self, exchange: Exchange, answer: Answer, behaviour: Behaviour
     ) -> None:
-        form = _SSE if exchange.query.get("alt") == "sse" else _ARRAY
         self.state.open_streams += 1
         try:
-            await exchange.start(200, form.content_type)
-            await exchange.write(form.opening)
-            if await self._write_chunks(exchange, chunks, form):
-                await exchange.write(form.closing)
-                await exchange.end()
+            chunks = shaping.stream(answer, behaviour)
+            await send_stream(exchange, chunks, behaviour, self.state.pace)
         finally:
             self.state.open_streams -= 1
 
-    async def _write_chunks(
-        self,
-        exchange: Exchange,
-        chunks: Iterator[dict[str, Any] | Break],
-        form: "_Form",
-    ) -> bool:
-        """Write chunk by chunk; whether the stream may be ended properly."""
-        for index, chunk in enumerate(chunks):
-            if chunk is Break.STALL:
-                await asyncio.sleep(_EVER)
-            if isinstance(chunk, Break):
-                return False
-            await asyncio.sleep(self.state.pace if index else 0)
-            await exchange.write(form.event(chunk, first=index == 0))
-        return True
 
-
-class _Form:
-    """How a stream looks on the wire: as events, or as one JSON array."""
-
-    def __init__(self, content_type: str, opening: str, closing: str) -> None:
-        self.content_type = content_type
-        self.opening = opening
-        self.closing = closing
-
-    def event(self, chunk: dict[str, Any], *, first: bool) -> str:
-        """One chunk."""
-        if not self.opening:
-            return f"data: {compact(chunk)}\r\n\r\n"
-        return ("" if first else "\n,\r\n") + pretty(chunk).rstrip("\n")
-
-
-_SSE = _Form("text/event-stream", "", "")
-_ARRAY = _Form(JSON_TYPE, "[", "\n]")
-
-
-async def _send_whole(exchange: Exchange, made: Answer, behaviour: Behaviour) -> None:
-    response = behaviours.whole(made, behaviour)
-    if isinstance(response, Break):
-        await asyncio.sleep(_EVER)
-        return
-    if behaviour.name != "cut":
-        await exchange.answer_json(200, response)
-        return
-    data = pretty(response).encode()
-    await exchange.start(200, JSON_TYPE, len(data))
-    await exchange.write(data[: len(data) // 2])
+async def _without_api(exchange: Exchange, behaviour: Behaviour) -> bool:
+    """Answer as what stands before the API does, if the behaviour is of that kind."""
+    if behaviour.name == "html":
+        await exchange.answer(502, pages.bad_gateway(), pages.HTML_TYPE)
+    elif behaviour.name == "bare":
+        await exchange.answer(429, b"", pages.HTML_TYPE)
+    elif behaviour.name == "emptybody":
+        await exchange.answer(200, b"", form_of(exchange).content_type)
+    elif behaviour.name == "headstall":
+        await asyncio.sleep(EVER)
+    else:
+        return False
+    return True
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

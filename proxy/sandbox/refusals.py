@@ -74,7 +74,7 @@ def key_invalid() -> Refusal:
         400,
         message,
         details=[
-            _error_info("API_KEY_INVALID"),
+            error_info("API_KEY_INVALID", service=SERVICE),
             {
                 "@type": _RPC + "LocalizedMessage",
                 "locale": "en-US",
@@ -100,7 +100,7 @@ def bearer_refused() -> Refusal:
         401,
         "Request had invalid authentication credentials. Expected OAuth 2 access"
         " token, login cookie or other valid authentication credential.",
-        details=[_error_info("ACCESS_TOKEN_TYPE_UNSUPPORTED")],
+        details=[error_info("ACCESS_TOKEN_TYPE_UNSUPPORTED", service=SERVICE)],
     )
 
 
@@ -128,7 +128,6 @@ def quota_exceeded(
         "quotaDimensions": {"location": "global", "model": model},
         "quotaValue": str(value),
     }
-    link = {"description": "Learn more about Gemini API quotas", "url": RATE_LIMIT_DOCS}
     return Refusal(
         429,
         "You exceeded your current quota, please check your plan and billing details."
@@ -137,19 +136,24 @@ def quota_exceeded(
         f"\nPlease retry in {retry_delay}.",
         details=[
             {"@type": _RPC + "QuotaFailure", "violations": [violation]},
-            {"@type": _RPC + "Help", "links": [link]},
+            help_links("Learn more about Gemini API quotas", RATE_LIMIT_DOCS),
             {"@type": _RPC + "RetryInfo", "retryDelay": retry_delay},
         ],
     )
 
 
-def _error_info(reason: str) -> dict[str, Any]:
-    return {
-        "@type": _RPC + "ErrorInfo",
-        "reason": reason,
-        "domain": "googleapis.com",
-        "metadata": {"service": SERVICE},
-    }
+def error_info(
+    reason: str, domain: str = "googleapis.com", **metadata: str
+) -> dict[str, Any]:
+    """The detail that names a reason for programs."""
+    about = {"reason": reason, "domain": domain, "metadata": metadata}
+    return {"@type": _RPC + "ErrorInfo", **about}
+
+
+def help_links(description: str, url: str) -> dict[str, Any]:
+    """The detail that links to a page for people."""
+    links = [{"description": description, "url": url}]
+    return {"@type": _RPC + "Help", "links": links}
 
 
 class Complaints:

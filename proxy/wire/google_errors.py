@@ -1,89 +1,104 @@
-"""Google's error bodies and what they mean: the quota grammar."""
+"""The Gemini API's error answers and what they mean: the quota grammar."""
 
-import functools
-import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
-from typing import Any, Literal
-from zoneinfo import ZoneInfo
-
-import orjson
+from datetime import datetime
 
 from proxy.errors import (
     AccountRefused,
     BadAnswer,
+    ConnectFailed,
     Fault,
     Overloaded,
+    Quota,
     RateLimited,
     UpstreamFault,
     UpstreamRefused,
     UpstreamTimeout,
 )
-from proxy.wire.redacted_errors import cleaned_error
+from proxy.wire.google_status import (
+    GoogleError,
+    error_of,
+    link_of,
+    read_duration,
+    retry_delay,
+    seconds_header,
+    taken_apart,
+)
+from proxy.wire.quotas import has_none, quota_of, seconds_to_quota_reset
 
-Period = Literal["minute", "day", ""]
+__all__ = [
+    "Quota",
+    "fault_of",
+    "quota_fault",
+    "read_duration",
+    "read_error",
+    "read_error_object",
+    "refusal_cause",
+    "seconds_to_quota_reset",
+    "unreadable",
+]
 
 # Above this a "rate limit" is a spent quota: waiting inside a request is no use.
 _LONGEST_PAUSE = 300.0
+_SEARCHED_BYTES = 20_000
 
-_STATUS_CODES = {
-    "INVALID_ARGUMENT": 400,
-    "FAILED_PRECONDITION": 400,
-    "OUT_OF_RANGE": 400,
-    "UNAUTHENTICATED": 401,
-    "PERMISSION_DENIED": 403,
-    "NOT_FOUND": 404,
-    "ABORTED": 409,
-    "ALREADY_EXISTS": 409,
-    "RESOURCE_EXHAUSTED": 429,
-    "CANCELLED": 499,
-    "UNKNOWN": 500,
-    "INTERNAL": 500,
-    "DATA_LOSS": 500,
-    "UNIMPLEMENTED": 501,
-    "UNAVAILABLE": 503,
-    "DEADLINE_EXCEEDED": 504,
+#: ErrorInfo reasons that are about the account: what to call them.
+_REASONS = {
+    "SERVICE_DISABLED": "service_disabled",
+    "BILLING_DISABLED": "billing",
+    "CONSUMER_SUSPENDED": "consumer_suspended",
+    "CONSUMER_INVALID": "bad_project",
+    "USER_PROJECT_DENIED": "bad_project",
+    "RESOURCE_PROJECT_INVALID": "bad_project",
+    "IAM_PERMISSION_DENIED": "project_denied",
+    "SECURITY_POLICY_VIOLATED": "security_policy",
+    "LOCATION_POLICY_VIOLATED": "security_policy",
+    "ORG_RESTRICTION_VIOLATION": "security_policy",
+    "USER_BLOCKED_BY_ADMIN": "org_policy",
+    "ACCESS_TOKEN_SCOPE_INSUFFICIENT": "scope_missing",
+    "API_KEY_SERVICE_BLOCKED": "key_restricted",
+    "API_KEY_HTTP_REFERRER_BLOCKED": "key_restricted",
+    "API_KEY_IP_ADDRESS_BLOCKED": "key_restricted",
+    "API_KEY_ANDROID_APP_BLOCKED": "key_restricted",
+    "API_KEY_IOS_APP_BLOCKED": "key_restricted",
+    "TOS_VIOLATION": "tos_violation",
+    "VALIDATION_REQUIRED": "validation_required",
+    "SUBSCRIPTION_REQUIRED": "no_license",
 }
+#: The same from the message of a 403, where no reason is given.
+_TEXTS = (
+    (r"API key.{0,40}\bleaked\b", "leaked"),
+    (r"\bhas been suspended|\bconsumer suspended", "consumer_suspended"),
+    (r"violation of (?:our |the )?Terms of Service", "tos_violation"),
+    (r"\bverify your account\b", "validation_required"),
+    (r"\(#3501\)|valid license|named user on your org|\black a Gemini Code Assist", "no_license"),
+    (r"restricted from using Gemini Code Assist", "org_policy"),
+    (r"has not been used in project|it is disabled", "service_disabled"),
+    (r"project has been denied", "project_denied"),
+    (r"unregistered callers", "unauthenticated"),
+    (r"Requests .{0,100}\bare blocked", "key_restricted"),
+    (r"^The caller does not have permission\.?$", "refused_unclear"),
+)  # fmt: skip
+_CAUSES = tuple((re.compile(text, re.IGNORECASE), cause) for text, cause in _TEXTS)
 _KEY_REASONS = {"API_KEY_INVALID", "API_KEY_EXPIRED", "API_KEY_NOT_FOUND"}
-_KEY_TEXT = re.compile(r"API key (?:not valid|expired|not found)", re.IGNORECASE)
-_LEAKED_TEXT = re.compile(r"API key.{0,40}\bleaked\b", re.IGNORECASE)
+# At the start only: further on, Google repeats what the caller wrote.
+_KEY_TEXT = re.compile(r"API key (?:not valid|expired|not found)\b", re.IGNORECASE)
 # A file, cache or tuned model that the caller named: no fault of the account.
-_RESOURCE_TEXT = re.compile(r"\bthe File\b|\bCachedContent\b|\btuned model\b", re.I)
+_RESOURCE_TEXT = re.compile(
+    r"\bthe File\b|\bCachedContent\b|\btuned ?model\b|\bfile ?search ?store\b", re.I
+)
+_REGION_TEXT = re.compile(r"\blocation\b|\bregion\b|\bcountry\b", re.IGNORECASE)
+_BILLING_TEXT = re.compile(r"\bbilling\b|\bfree (?:tier|quota)\b", re.IGNORECASE)
 _TOO_LONG_TEXT = re.compile(r"input token count.*exceeds", re.IGNORECASE | re.DOTALL)
-_DAY_TEXT = re.compile(r"PerDay|Daily|\bper day\b", re.IGNORECASE)
-_MINUTE_TEXT = re.compile(r"PerMinute|\bper minute\b", re.IGNORECASE)
-_NO_QUOTA_TEXT = re.compile(r"\blimit: ?0(?![\d.])", re.IGNORECASE)
 _SPEND_TEXT = re.compile(r"\bspend(?:ing)?\b.{0,40}\b(?:cap|limit)\b", re.IGNORECASE)
-_RETRY_TEXT = re.compile(r"retry in ((?:[\d.]+ ?(?:ms|h|m|s))+)", re.IGNORECASE)
-_DURATION_PART = re.compile(r"([\d.]+) ?(ms|h|m|s)", re.IGNORECASE)
-_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-@dataclass(frozen=True, slots=True)
-class Quota:
-    """The quota that a 429 names: which one, how large, per what, for which model."""
-
-    id: str = ""
-    metric: str = ""
-    value: int | None = None
-    dimensions: Mapping[str, str] = field(default_factory=dict)
-    period: Period = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _GoogleError:
-    """A ``google.rpc.Status`` as JSON, taken apart. ``shown`` is safe for callers."""
-
-    code: int
-    status: str
-    message: str
-    reason: str
-    details: list[dict[str, Any]]
-    shown: dict[str, Any]
-    retry_header: float | None
-    now: datetime
+_NO_CAPACITY_TEXT = re.compile(
+    r"No capacity available|MODEL_CAPACITY_E|\bmodel is overloaded", re.IGNORECASE
+)
+_ROBOT_TEXT = re.compile(rb"automated (?:queries|requests)|unusual traffic", re.I)
+_MODEL_TEXT = re.compile(r"\bmodels?\b", re.IGNORECASE)
+_METHOD_TEXT = re.compile(r"not supported for (\w+)")
+_ANSWERING = {"generateContent", "streamGenerateContent"}
 
 
 def read_error(
@@ -93,74 +108,30 @@ def read_error(
 
     ``headers`` may be in any case; ``now`` is an aware time, from which the end of a
     daily quota is counted. Statuses, details and their meaning: google.rpc.Status and
-    google.rpc.error_details. A body that is not Google's JSON becomes ``BadAnswer``
-    and is never shown.
+    google.rpc.error_details. A body that is not Google's JSON is never shown.
     """
-    retry_header = _seconds_header(headers)
-    error = _error_of(body)
+    error = error_of(body)
     if error is None:
-        return _unreadable(status, retry_header)
-    if isinstance(error, str):
-        error = {"code": status, "message": error}
-    return _fault_of(_taken_apart(error, status, retry_header, now))
+        return unreadable(status, body, headers)
+    return fault_of(taken_apart(error, status, headers, now))
 
 
 def read_error_object(error: object, *, now: datetime) -> Fault:
     """Return the fault that an ``error`` object inside a stream means."""
     if not isinstance(error, Mapping):
         return BadAnswer("The provider's stream ended in an unreadable error.")
-    return _fault_of(_taken_apart(error, 0, None, now))
+    return fault_of(taken_apart(error, 0, {}, now))
 
 
-def seconds_to_quota_reset(now: datetime) -> float:
-    """Return the seconds to the next midnight in Los Angeles.
-
-    Daily quotas of the Gemini API start anew there ("Rate limits", Gemini API docs).
-    """
-    local = now.astimezone(_pacific())
-    midnight = datetime.combine(
-        local.date() + timedelta(days=1), time(), tzinfo=local.tzinfo
-    )
-    return (midnight.astimezone(UTC) - now.astimezone(UTC)).total_seconds()
-
-
-def read_duration(text: str) -> float | None:
-    """Return the seconds in ``38.601s``, ``900ms`` or ``1m30s``; None if unreadable."""
-    parts = _DURATION_PART.findall(text)
-    try:
-        seconds = sum(float(n) * _UNIT_SECONDS[unit.lower()] for n, unit in parts)
-    except ValueError:
-        return None
-    return seconds if parts and math.isfinite(seconds) else None
-
-
-@functools.cache
-def _pacific() -> ZoneInfo:
-    return ZoneInfo("America/Los_Angeles")
-
-
-def _seconds_header(headers: Mapping[str, str]) -> float | None:
-    for name, value in headers.items():
-        if name.lower() == "retry-after":
-            return float(value) if value.strip().isdecimal() else None
-    return None
-
-
-def _error_of(body: bytes) -> Mapping[str, Any] | str | None:
-    """Find the error in a body: an object, the same in an array of one, or OAuth's."""
-    try:
-        data = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-    if isinstance(data, list) and len(data) == 1:
-        data = data[0]
-    if not isinstance(data, dict):
-        return None
-    error = data.get("error")
-    return error if isinstance(error, (dict, str)) and error else None
-
-
-def _unreadable(status: int, retry_after: float | None) -> Fault:
+def unreadable(status: int, body: bytes, headers: Mapping[str, str]) -> Fault:
+    """Return the fault of an error status whose body is not Google's JSON."""
+    retry_after = seconds_header(headers)
+    if _ROBOT_TEXT.search(body[:_SEARCHED_BYTES]):
+        return ConnectFailed(
+            "The provider takes no requests from this network now.",
+            cause="ip_blocked",
+            retry_after=retry_after,
+        )
     if status == 413:
         # Google's front end answers this one in HTML, before the API sees it.
         return UpstreamRefused(
@@ -168,67 +139,27 @@ def _unreadable(status: int, retry_after: float | None) -> Fault:
             status=413,
             code="request_too_large",
         )
+    if status == 429:
+        return RateLimited(cause="throttled", retry_after=retry_after)
     return BadAnswer(
         f"The provider answered {status} without a readable error.",
         retry_after=retry_after,
     )
 
 
-def _taken_apart(
-    error: Mapping[str, Any],
-    http_status: int,
-    retry_header: float | None,
-    now: datetime,
-) -> _GoogleError:
-    shown = cleaned_error(error)
-    status = str(shown.get("status") or "")
-    details = shown.get("details")
-    found = [d for d in _items(details) if isinstance(d, dict)]
-    return _GoogleError(
-        code=http_status or _code_of(shown.get("code"), status),
-        status=status,
-        message=str(shown.get("message") or ""),
-        reason=_reason_of(found),
-        details=found,
-        shown=shown,
-        retry_header=retry_header,
-        now=now,
-    )
-
-
-def _items(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _code_of(code: object, status: str) -> int:
-    if isinstance(code, str) and code.isdecimal():
-        code = int(code)
-    if isinstance(code, int) and 400 <= code <= 599:
-        return code
-    return _STATUS_CODES.get(status, 500)
-
-
-def _of_type(details: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
-    return [d for d in details if str(d.get("@type", "")).endswith(f".{name}")]
-
-
-def _reason_of(details: list[dict[str, Any]]) -> str:
-    infos = _of_type(details, "ErrorInfo")
-    return str(infos[0].get("reason") or "") if infos else ""
-
-
-def _fault_of(error: _GoogleError) -> Fault:
+def fault_of(error: GoogleError) -> Fault:
+    """Return the fault that an error of the Gemini API means."""
     refused = _refused_account(error)
     if refused is not None:
         return refused
     if error.code in (402, 429):
-        return _quota_fault(error)
+        return quota_fault(error)
     if error.code == 404:
         return _missing(error)
     if error.code in (408, 504):
         return UpstreamTimeout(google=error.shown)
     if error.code == 503:
-        return Overloaded(retry_after=_retry_delay(error), google=error.shown)
+        return _overloaded(error)
     if error.code == 499:
         return _upstream_fault(error, "cancelled")
     if error.code >= 500 and not _TOO_LONG_TEXT.search(error.message):
@@ -236,54 +167,39 @@ def _fault_of(error: _GoogleError) -> Fault:
     return _refused_request(error)
 
 
-def _refused_account(error: _GoogleError) -> AccountRefused | None:
-    """Tell an account that may not ask from a request that may not be asked.
-
-    Google's words stay out of it: they name our key, project or billing.
-    """
-    if error.code not in (400, 401, 403) or _RESOURCE_TEXT.search(error.message):
-        return None
-    if error.reason in _KEY_REASONS or _KEY_TEXT.search(error.message):
-        return AccountRefused(code="api_key_invalid")
-    if error.code == 401:
-        return AccountRefused(code="unauthenticated")
-    if error.status == "FAILED_PRECONDITION":
-        return AccountRefused(
-            "The provider does not serve this account from its place or billing state.",
-            status=400,
-            code="failed_precondition",
-            google_status="FAILED_PRECONDITION",
-        )
-    if error.code != 403:
-        return None
-    leaked = _LEAKED_TEXT.search(error.message)
-    return AccountRefused(code="leaked" if leaked else "permission_denied")
+def refusal_cause(error: GoogleError) -> str:
+    """Return why a 403 refuses the account, as a row of ``causes.RULES``."""
+    known = _REASONS.get(error.reason)
+    if known:
+        return known
+    found = (cause for text, cause in _CAUSES if text.search(error.message))
+    return next(found, "account_denied")
 
 
-def _quota_fault(error: _GoogleError) -> Fault:
-    if error.reason == "MODEL_CAPACITY_EXHAUSTED":
-        return Overloaded(retry_after=_retry_delay(error))
-    quota = _quota_of(error)
-    delay = _retry_delay(error)
+def quota_fault(error: GoogleError) -> Fault:
+    """Return the fault that a 402 or 429 means."""
+    if error.reason.startswith("MODEL_CAPACITY") or _NO_CAPACITY_TEXT.search(
+        error.message
+    ):
+        return _overloaded(error)
+    quota = quota_of(error)
+    delay = retry_delay(error)
+    never = _never_cause(error)
+    if never:
+        return spent(error, quota, None, never)
     if quota.period == "day":
-        return _spent(error, quota, seconds_to_quota_reset(error.now))
-    if _is_spent(error, quota):
-        return _spent(error, quota, None)
+        return spent(error, quota, seconds_to_quota_reset(error.now), "quota_day")
+    cause = "quota_minute" if quota.period == "minute" else "throttled"
     if delay is not None and delay > _LONGEST_PAUSE:
-        return _spent(error, quota, delay)
-    return RateLimited(retry_after=delay, google=error.shown, quota=quota)
+        cause = cause if quota.period else "quota_exhausted"
+        return spent(error, quota, delay, cause)
+    return RateLimited(retry_after=delay, google=error.shown, quota=quota, cause=cause)
 
 
-def _is_spent(error: _GoogleError, quota: Quota) -> bool:
-    return (
-        error.code == 402
-        or quota.value == 0
-        or bool(_NO_QUOTA_TEXT.search(error.message))
-        or bool(_SPEND_TEXT.search(error.message))
-    )
-
-
-def _spent(error: _GoogleError, quota: Quota, wait: float | None) -> RateLimited:
+def spent(
+    error: GoogleError, quota: Quota, wait: float | None, cause: str
+) -> RateLimited:
+    """Return the fault of a quota that no wait of seconds brings back."""
     return RateLimited(
         "The provider's quota for this is used up.",
         code="insufficient_quota",
@@ -291,66 +207,89 @@ def _spent(error: _GoogleError, quota: Quota, wait: float | None) -> RateLimited
         retry_after=wait,
         google={**error.shown, "code": 429},
         quota=quota,
+        cause=cause,
     )
 
 
-def _quota_of(error: _GoogleError) -> Quota:
-    """Pick the violation that lasts longest; without any, read the message."""
-    found = [
-        _violation(violation)
-        for failure in _of_type(error.details, "QuotaFailure")
-        for violation in _items(failure.get("violations"))
-        if isinstance(violation, Mapping)
-    ]
-    for period in ("day", "minute", ""):
-        for quota in found:
-            if quota.period == period:
-                return quota
-    return Quota(period=_period_of(error.message))
+def _refused_account(error: GoogleError) -> AccountRefused | None:
+    """Tell an account that may not ask from a request that may not be asked.
+
+    Google's words stay out of it: they name our key, project or billing.
+    """
+    if error.code not in (400, 401, 403) or _RESOURCE_TEXT.search(error.message):
+        return None
+    if error.reason in _KEY_REASONS or _KEY_TEXT.match(error.message):
+        return AccountRefused(code="api_key_invalid")
+    if error.code == 401:
+        return AccountRefused(code="unauthenticated", link=link_of(error))
+    if error.status == "FAILED_PRECONDITION":
+        return AccountRefused(
+            "The provider does not serve this account from its place or billing state.",
+            status=400,
+            code="failed_precondition",
+            google_status="FAILED_PRECONDITION",
+            cause=_precondition_cause(error),
+        )
+    if error.code != 403:
+        return None
+    cause = refusal_cause(error)
+    code = "leaked" if cause == "leaked" else "permission_denied"
+    return AccountRefused(code=code, cause=cause, link=link_of(error))
 
 
-def _violation(violation: Mapping[str, Any]) -> Quota:
-    quota_id = str(violation.get("quotaId") or "")
-    dimensions = violation.get("quotaDimensions")
-    value = str(violation.get("quotaValue", ""))
-    return Quota(
-        id=quota_id,
-        metric=str(violation.get("quotaMetric") or ""),
-        value=int(value) if value.isdecimal() else None,
-        dimensions={str(k): str(v) for k, v in dimensions.items()}
-        if isinstance(dimensions, Mapping)
-        else {},
-        period=_period_of(quota_id),
+def _precondition_cause(error: GoogleError) -> str:
+    if _REGION_TEXT.search(error.message):
+        return "region"
+    if error.reason == "BILLING_DISABLED" or _BILLING_TEXT.search(error.message):
+        return "billing"
+    return "refused_unclear"
+
+
+def _never_cause(error: GoogleError) -> str:
+    """Say why no wait will help, or ""."""
+    if error.code == 402:
+        return "no_credit"
+    if _SPEND_TEXT.search(error.message):
+        return "spend_cap"
+    return "no_quota" if has_none(error) else ""
+
+
+def _overloaded(error: GoogleError) -> Overloaded:
+    capacity = error.reason.startswith("MODEL_CAPACITY") or error.code == 429
+    return Overloaded(
+        retry_after=retry_delay(error),
+        google=None if capacity else error.shown,
+        cause="model_capacity" if capacity else None,
     )
 
 
-def _period_of(text: str) -> Period:
-    if _DAY_TEXT.search(text):
-        return "day"
-    return "minute" if _MINUTE_TEXT.search(text) else ""
-
-
-def _retry_delay(error: _GoogleError) -> float | None:
-    for info in _of_type(error.details, "RetryInfo"):
-        delay = read_duration(str(info.get("retryDelay") or ""))
-        if delay is not None:
-            return delay
-    spoken = _RETRY_TEXT.search(error.message)
-    return read_duration(spoken[1]) if spoken else error.retry_header
-
-
-def _missing(error: _GoogleError) -> Fault:
-    fault = UpstreamFault(
+def _missing(error: GoogleError) -> Fault:
+    if _RESOURCE_TEXT.search(error.message):
+        return UpstreamRefused(
+            error.message, status=404, code="not_found", google=error.shown
+        )
+    return UpstreamFault(
         error.message or "The provider has no such model.",
         status=404,
         code="model_not_found",
         google=error.shown,
+        blame="model",
+        cause=_missing_cause(error.message),
     )
-    fault.blame = "model"
-    return fault
 
 
-def _upstream_fault(error: _GoogleError, code: str) -> UpstreamFault:
+def _missing_cause(message: str) -> str:
+    """Tell a model that the account lacks from a method that the model lacks.
+
+    Only the first may rest the model: anyone may ask an embedding model to chat.
+    """
+    method = _METHOD_TEXT.search(message)
+    if method and (method[1] not in _ANSWERING or "embedding" in message):
+        return "method_unsupported"
+    return "model_missing" if _MODEL_TEXT.search(message) else "entity_missing"
+
+
+def _upstream_fault(error: GoogleError, code: str) -> UpstreamFault:
     return UpstreamFault(
         error.message,
         status=error.code,
@@ -360,7 +299,7 @@ def _upstream_fault(error: _GoogleError, code: str) -> UpstreamFault:
     )
 
 
-def _refused_request(error: _GoogleError) -> UpstreamRefused:
+def _refused_request(error: GoogleError) -> UpstreamRefused:
     too_long = _TOO_LONG_TEXT.search(error.message)
     codes = {403: "permission_denied", 413: "request_too_large"}
     return UpstreamRefused(

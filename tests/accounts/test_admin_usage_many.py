@@ -20,9 +20,9 @@ FILL = """
 INSERT INTO accounts_usagerecord (
   request_id, started_at, duration_ms, first_token_ms, surface, method, streamed,
   model_asked, model_served, kind, account_id, token_id, user_id, status, outcome,
-  cause, blame, finish, attempts, prompt_tokens, cached_tokens, output_tokens,
-  thoughts_tokens, tool_use_tokens, total_tokens, images, usage_metadata, client_ip,
-  user_agent)
+  cause, blame, finish, attempts, decision, prompt_tokens, cached_tokens,
+  output_tokens, thoughts_tokens, tool_use_tokens, total_tokens, images,
+  usage_metadata, client_ip, user_agent)
 WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < %s)
 SELECT 'req-' || i,
   strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '-' || ((%s - i) * 0.1728) || ' seconds'),
@@ -33,7 +33,7 @@ SELECT 'req-' || i,
   CASE i %% 40 WHEN 0 THEN 503 ELSE 200 END,
   CASE i %% 40 WHEN 0 THEN 'fault' ELSE 'ok' END,
   CASE WHEN i %% 40 <> 0 THEN '' WHEN i %% 80000 = 0 THEN 'timeout' ELSE 'overloaded' END,
-  '', 'STOP', '[]', 100, 0, 200, 50, 0, 350, 0, '{}', '10.0.0.1', 'test'
+  '', 'STOP', '[]', '{}', 100, 0, 200, 50, 0, 350, 0, '{}', '10.0.0.1', 'test'
 FROM n
 """
 HOURS = """

@@ -1,5 +1,7 @@
 """Another account takes over as long as nothing was sent."""
 
+from typing import Any
+
 import pytest
 
 from accounts.models import Account
@@ -59,8 +61,9 @@ def test_a_refused_key_is_set_aside_with_advice(gateway: Gateway) -> None:
 )
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 def test_when_nobody_can_the_truest_fault_is_told(
-    gateway: Gateway, status: int, code: str, stream: bool
+    settings: Any, gateway: Gateway, status: int, code: str, stream: bool
 ) -> None:
+    settings.QUEUE_MAX_WAIT_MS = 0
     answer = gateway.chat("hello", stream=stream)
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
     assert gateway.row().status == status

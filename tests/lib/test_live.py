@@ -23,9 +23,7 @@ def in_use(state: Any) -> Any:
 
 async def close(found: Any) -> None:
     if isinstance(found, RedisLive):
-        await found._redis.aclose()
-        storage = found._windows._limiter.storage
-        await storage.bridge.storage.aclose()
+        await found.aclose()
 
 
 @pytest.fixture(

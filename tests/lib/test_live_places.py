@@ -15,8 +15,7 @@ pytestmark = pytest.mark.redis
 async def state(redis_url: str):
     made = RedisLive(redis_url)
     yield made
-    await made._redis.aclose()
-    await made._windows._limiter.storage.bridge.storage.aclose()
+    await made.aclose()
 
 
 @pytest.fixture
@@ -83,4 +82,17 @@ async def test_renewing_survives_a_redis_that_is_away(
     assert "Redis is away" in caplog.text
     state._held.clear()
     await asyncio.wait_for(state._renewing, 3)
-    await state._redis.aclose()
+    await state.aclose()
+
+
+async def test_a_crowd_at_once_gets_no_more_places_than_there_are(
+    state: RedisLive, key: str
+) -> None:
+    asked = (state.take_place(key, 5, f"m{number}") for number in range(400))
+    assert sum(await asyncio.gather(*asked)) == 5
+    await asyncio.gather(*(state.leave_place(key, f"m{n}") for n in range(400)))
+
+
+async def test_a_crowd_at_once_is_counted_together(state: RedisLive, key: str) -> None:
+    waits = await asyncio.gather(*(state.hit(key, 7) for _ in range(400)))
+    assert sum(wait == 0 for wait in waits) == 7

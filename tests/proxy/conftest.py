@@ -20,6 +20,8 @@ def house(
     transactional_db: None, tmp_path: Path, settings: Any, accounts: int
 ) -> Iterator[House]:
     settings.REDIS_URL = ""
+    # Who finds nobody is told at once, where a test is not about waiting.
+    settings.QUEUE_MAX_WAIT_MS = 0
     found = House(tmp_path / "spool", accounts)
     yield found
     found.stop()

@@ -13,6 +13,7 @@ from accounts.models import Account, UsageRecord
 from gemproxy.lib import db
 from proxy.calls import Call, Event
 from proxy.catalog import Catalog
+from proxy.errors import Overloaded
 from proxy.gateway import Gateway
 from proxy.ledger import Ledger
 from proxy.models import Route
@@ -89,6 +90,11 @@ def text(words: str, finish: str | None = "STOP", **more: Any) -> dict[str, Any]
         candidate["finishReason"] = finish
         more.setdefault("usageMetadata", {"promptTokenCount": 3, "totalTokenCount": 5})
     return {"candidates": [candidate], **more}
+
+
+def overloads() -> list[Overloaded]:
+    """Return more of them than a request on two accounts asks for."""
+    return [Overloaded() for _ in range(8)]
 
 
 def thought(words: str) -> dict[str, Any]:

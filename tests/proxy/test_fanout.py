@@ -8,7 +8,7 @@ import pytest
 from accounts.callers import Limits
 from proxy.errors import Overloaded, UpstreamRefused
 from proxy.fanout import answer_copies, stream_copies
-from tests.proxy.house import House, call, text
+from tests.proxy.house import House, call, overloads, text
 
 REFUSED = UpstreamRefused("Multiple candidates is not enabled for this model")
 
@@ -94,7 +94,7 @@ async def test_another_refusal_is_a_refusal(house: House) -> None:
 async def test_the_first_fault_ends_all_streams(house: House) -> None:
     before = asyncio.all_tasks()
     house.script(
-        REFUSED, [text("a1", None), asyncio.Event()], Overloaded(), Overloaded()
+        REFUSED, [text("a1", None), asyncio.Event()], *overloads()
     )
     with pytest.raises(Overloaded):
         await streamed(house, copies=2)
@@ -104,7 +104,7 @@ async def test_the_first_fault_ends_all_streams(house: House) -> None:
 
 
 async def test_the_first_fault_ends_all_whole_answers(house: House) -> None:
-    house.script(REFUSED, [asyncio.Event()], Overloaded(), Overloaded())
+    house.script(REFUSED, [asyncio.Event()], *overloads())
     with pytest.raises(Overloaded):
         await answer_copies(house.gateway, call(copies=2))
     assert house.upstream.open == 0
@@ -161,7 +161,7 @@ async def test_siblings_of_a_failed_copy_did_not_lose_their_client(
     house: House,
 ) -> None:
     # Once: their rows say "client_closed", 499, though the client is there.
-    house.script(REFUSED, [asyncio.Event()], Overloaded(), Overloaded())
+    house.script(REFUSED, [asyncio.Event()], *overloads())
     with pytest.raises(Overloaded):
         await answer_copies(house.gateway, call(copies=2))
     assert "client_closed" not in {row.cause for row in await house.rows(3)}

@@ -10,7 +10,7 @@ from accounts.callers import Limits
 from gemproxy.lib.live import MemoryLive, live
 from proxy import limits as limits_module
 from proxy.errors import LimitReached, Overloaded
-from tests.proxy.house import House, ask, call, text
+from tests.proxy.house import House, ask, call, overloads, text
 
 both = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 ONE = Limits(concurrency=1)
@@ -132,7 +132,7 @@ async def test_the_place_is_given_back(house: House, stream: bool, ending: str) 
         with pytest.raises(LimitReached, match="a minute"):
             await ask(house, one)
     elif ending == "fault":
-        house.script(Overloaded(), Overloaded())
+        house.script(*overloads())
         with pytest.raises(Overloaded):
             await ask(house, one)
     elif ending == "leaves":
@@ -215,7 +215,7 @@ async def test_a_fault_after_the_finish_does_not_spoil_a_complete_answer(
 
 async def test_nothing_is_left_running(house: House) -> None:
     before = asyncio.all_tasks()
-    house.script(text("a"), [text("b", None), text("c")], Overloaded(), Overloaded())
+    house.script(text("a"), [text("b", None), text("c")], *overloads())
     await ask(house, call(limits=ONE))
     await ask(house, call(True, ONE))
     with pytest.raises(Overloaded):

@@ -221,7 +221,7 @@ QUOTA = {
             "@type": f"{RPC}QuotaFailure",
             "violations": [
                 {
-                    "quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier",
+                    "quotaId": "GenerateRequestsPerMinutePerProjectPerModel-FreeTier",
                     "quotaDimensions": {"location": "global", "model": "gemini-3"},
                     "quotaValue": "20",
                 }

@@ -40,7 +40,7 @@ NOON = datetime(2026, 11, 20, 20, 0, tzinfo=UTC)
         b"\xff\xfe",
     ],
 )
-@pytest.mark.parametrize("status", [400, 403, 429, 500, 503])
+@pytest.mark.parametrize("status", [400, 403, 500, 503])
 def test_what_is_not_google_s_json_is_a_bad_answer_and_not_repeated(status, body):
     fault = read_error(status, body, {}, now=NOON)
     assert type(fault) is BadAnswer
@@ -48,6 +48,15 @@ def test_what_is_not_google_s_json_is_a_bad_answer_and_not_repeated(status, body
     assert "AIza" not in fault.message
     assert "html" not in fault.message
     assert fault.google is None
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>AIzaSyHTMLHTML", b"{}", b'{"error":{}}'])
+def test_a_429_without_a_word_is_still_a_limit(body):
+    fault = read_error(429, body, {"retry-after": "12"}, now=NOON)
+    assert type(fault) is RateLimited
+    assert (fault.cause, fault.retry_after) == ("throttled", 12)
+    assert fault.google is None
+    assert "AIza" not in fault.message
 
 
 def test_the_front_end_s_own_413_is_the_caller_s():
@@ -120,6 +129,42 @@ def test_a_nameless_error_inside_a_stream_is_a_500():
 )  # fmt: skip
 def test_durations(text, seconds):
     assert read_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("Your quota will reset after 5h2m3s.", 18123),
+        ("Resets in 9h22m20s", 33740),
+        ("Please retry in 2.1s. See the docs.", 2.1),
+        ("Please retry in 1m30s. Must you?", 90),
+        ("Please retry in a while.", None),
+    ],
+)
+def test_waits_in_messages(text, seconds):
+    error = {"code": 429, "message": text}
+    assert read_error_object(error, now=NOON).retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    ("metadata", "seconds"),
+    [
+        ({"quotaResetTimeStamp": "2026-11-20T21:00:00Z", "quotaResetDelay": "5s"}, 3600),
+        ({"quotaResetTimeStamp": "2026-11-20T20:00:30.123456789Z"}, 30.123456),
+        ({"quotaResetTimeStamp": "2026-11-20T20:00:30"}, 30),
+        ({"quotaResetTimeStamp": "2026-11-20T19:00:00Z"}, 0),
+        ({"quotaResetTimeStamp": "soon", "quotaResetDelay": "13h19m1.2s"}, 47941.2),
+        ({"quotaResetDelay": "373.8ms"}, 0.3738),
+        ({"quotaResetDelay": "soon"}, 7),
+        ({}, 7),
+    ],
+)  # fmt: skip
+def test_a_reset_in_the_details_comes_before_message_and_header(metadata, seconds):
+    info = {"@type": f"{TYPE}ErrorInfo", "reason": "X", "metadata": metadata}
+    error = {"code": 429, "message": "m", "details": [info]}
+    body = orjson.dumps({"error": error})
+    fault = read_error(429, body, {"Retry-After": "7"}, now=NOON)
+    assert fault.retry_after == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(

@@ -196,6 +196,8 @@ def test_a_limit_per_minute_says_when_to_come_back(delay, seconds):
         value=15,
         dimensions={"location": "global", "model": "gemini-x"},
         period="minute",
+        unit="requests",
+        per_model=True,
     )
     assert fault.google["details"] == [violations(PER_MINUTE), retry(delay)]
 
@@ -242,7 +244,9 @@ def test_a_spent_day_lasts_until_midnight_in_california(found):
 def test_all_spellings_of_a_day_are_days(quota_id):
     fault = read(429, "m", "", violations({"quotaId": quota_id}))
     assert fault.code == "insufficient_quota"
-    assert fault.quota == Quota(id=quota_id, period="day")
+    assert fault.quota == Quota(
+        id=quota_id, period="day", unit="requests", per_model=False
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,459 @@
+"""The fault matrix: each way in which an upstream fails, and what must come of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+from proxy.faultlab.answers import Dialect
+from proxy.faultlab.expectations import (
+    ANSWERED,
+    NOBODY,
+    Answer,
+    Blame,
+    attention,
+    finished,
+    framed,
+    resting,
+    retried,
+    spent,
+    told,
+)
+
+COUNT, COUNTED = "count to 9", "1 2 3 4 5 6 7 8 9"
+LETTERS = "Grüße 日本語 🎉 ‑ naïve"
+#: What an account does that fails three times in a row.
+STRIKES = 4
+
+#: Where an account's requests go: to the sandbox, to a port on which nobody listens,
+#: or to the sandbox over TLS, which it does not speak.
+Place = Literal["sandbox", "dead port", "no tls"]
+#: What the caller does: wait, or leave before or after the first content.
+Act = Literal["stay", "leave early", "leave late"]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A surface, and whether its answer is streamed."""
+
+    dialect: Dialect
+    stream: bool
+
+    @property
+    def name(self) -> str:
+        return f"{self.dialect} {'stream' if self.stream else 'whole'}"
+
+
+OPENAI, OPENAI_STREAM = Form("openai", False), Form("openai", True)
+GEMINI, GEMINI_STREAM = Form("gemini", False), Form("gemini", True)
+FORMS = (OPENAI, OPENAI_STREAM, GEMINI, GEMINI_STREAM)
+MIXED = (OPENAI, GEMINI_STREAM)
+MIXED_TOO = (OPENAI_STREAM, GEMINI)
+STREAMS = (OPENAI_STREAM, GEMINI_STREAM)
+WHOLE = (OPENAI, GEMINI)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One fault.
+
+    ``behaviour`` is what the sandbox does for the failing account, with ``params``;
+    ``others`` what it does for the other one. ``pair`` is what the caller sees when
+    both are in the pool, the failing one first, and ``alone`` when it is the only
+    one; by dialect where they differ. ``blame`` is of the failing account alone.
+    ``ledger`` is the cause in the usage row of the ``alone`` request, if it matters.
+    """
+
+    name: str
+    behaviour: str = "ok"
+    params: Mapping[str, Any] = field(default_factory=dict)
+    others: str = "ok"
+    place: Place = "sandbox"
+    act: Act = "stay"
+    forms: tuple[Form, ...] = MIXED
+    prompt: str = COUNT
+    text: str = COUNTED
+    pair: Answer | Mapping[Dialect, Answer] = ANSWERED
+    alone: Answer | Mapping[Dialect, Answer] = ANSWERED
+    blame: Blame = NOBODY
+    ledger: str = ""
+
+    def expected(self, form: Form, *, alone: bool) -> Answer:
+        """What the caller sees in a form."""
+        wanted = self.alone if alone else self.pair
+        return wanted if isinstance(wanted, Answer) else wanted[form.dialect]
+
+
+_REFUSED = told(503, "upstream_auth", "UNAVAILABLE")
+_OVERLOADED = told(503, "overloaded", "UNAVAILABLE")
+_UNREADABLE = told(502, "bad_gateway", "UNAVAILABLE")
+_EMPTY = told(502, "upstream_empty", "UNAVAILABLE")
+_UNREACHABLE = told(502, "connection_failed", "UNAVAILABLE")
+_TIMEOUT = told(504, "timeout", "DEADLINE_EXCEEDED")
+_MINUTE = told(429, "rate_limit_exceeded", "RESOURCE_EXHAUSTED")
+_SPENT = spent("insufficient_quota", "RESOURCE_EXHAUSTED")
+_BAD_REQUEST = told(400, "invalid_argument", "INVALID_ARGUMENT")
+_CUT = framed("stream_cut", "UNAVAILABLE")
+
+_CREDENTIALS = (
+    Row(
+        name="400 API_KEY_INVALID",
+        behaviour="invalid",
+        alone=_REFUSED,
+        blame=attention("api_key_invalid"),
+    ),
+    Row(
+        name="400 FAILED_PRECONDITION",
+        behaviour="billing",
+        forms=MIXED_TOO,
+        alone=told(400, "failed_precondition", "FAILED_PRECONDITION"),
+        blame=attention("region"),
+    ),
+    Row(
+        name="401 UNAUTHENTICATED",
+        behaviour="unauthenticated",
+        alone=_REFUSED,
+        blame=attention("unauthenticated"),
+    ),
+    Row(
+        name="402 prepaid balance empty",
+        behaviour="prepay",
+        forms=MIXED_TOO,
+        alone=_SPENT,
+        blame=attention("no_credit"),
+    ),
+    Row(
+        name="403 PERMISSION_DENIED",
+        behaviour="denied",
+        alone=_REFUSED,
+        blame=attention("project_denied"),
+    ),
+    Row(
+        name="403 leaked key",
+        behaviour="leaked",
+        forms=MIXED_TOO,
+        alone=_REFUSED,
+        blame=attention("leaked"),
+    ),
+    Row(
+        name="403 SERVICE_DISABLED",
+        behaviour="disabled",
+        alone=_REFUSED,
+        blame=attention("service_disabled"),
+    ),
+    Row(
+        name="403 CONSUMER_SUSPENDED",
+        behaviour="suspended",
+        forms=MIXED_TOO,
+        alone=_REFUSED,
+        blame=attention("consumer_suspended"),
+    ),
+    Row(
+        name="403 TOS_VIOLATION",
+        behaviour="terms",
+        alone=_REFUSED,
+        blame=attention("tos_violation"),
+    ),
+    Row(
+        name="403 VALIDATION_REQUIRED",
+        behaviour="validation",
+        forms=MIXED_TOO,
+        alone=_REFUSED,
+        blame=attention("validation_required"),
+    ),
+)
+
+_LIMITS = (
+    Row(
+        name="429 PerMinute with RetryInfo",
+        behaviour="perminute",
+        forms=FORMS,
+        alone=retried(_MINUTE, 30, 40),
+        blame=resting("quota_minute", 30, 39),
+    ),
+    Row(
+        name="429 PerDay with 0s",
+        behaviour="perday",
+        forms=FORMS,
+        alone=_SPENT,
+        blame=Blame(whose="account_model", causes=("quota_day",), day=True),
+    ),
+    Row(
+        name="429 without body",
+        behaviour="bare",
+        alone=retried(_MINUTE, 20, 31),
+        blame=resting("throttled", 20, 31),
+    ),
+    Row(
+        name="429 limit 0",
+        behaviour="spent",
+        forms=MIXED_TOO,
+        alone=_SPENT,
+        blame=resting("no_quota", 11 * 3600, 12 * 3600 + 5),
+    ),
+    Row(
+        name="429 on all keys at once",
+        behaviour="perminute",
+        others="perminute",
+        pair=retried(_MINUTE, 30, 40),
+        alone=retried(_MINUTE, 30, 40),
+        blame=resting("quota_minute", 30, 39),
+    ),
+)
+
+_PROVIDER = (
+    Row(
+        name="404 model",
+        behaviour="nomodel",
+        alone=told(404, "model_not_found", "NOT_FOUND"),
+        blame=resting("model_missing", 3500, 3605),
+    ),
+    Row(
+        name="500 INTERNAL",
+        behaviour="internal",
+        alone=told(500, "upstream_error", "INTERNAL"),
+        blame=resting("upstream_error", 5, 21, requests=STRIKES),
+    ),
+    Row(
+        name="503 overloaded",
+        behaviour="overloaded",
+        forms=FORMS,
+        alone=retried(_OVERLOADED, 1, 10),
+        blame=resting("overloaded", 2, 10),
+    ),
+    Row(
+        name="503 MODEL_CAPACITY_EXHAUSTED",
+        behaviour="capacity",
+        alone=retried(_OVERLOADED, 1, 12),
+        blame=resting("model_capacity", 4, 12),
+    ),
+    Row(
+        name="429 MODEL_CAPACITY_EXHAUSTED",
+        behaviour="capacity",
+        params={"status": 429},
+        forms=MIXED_TOO,
+        alone=retried(_OVERLOADED, 1, 12),
+        blame=resting("model_capacity", 4, 12),
+    ),
+    Row(
+        name="502 in HTML",
+        behaviour="html",
+        alone=_UNREADABLE,
+        blame=resting("bad_gateway", 5, 21, requests=STRIKES),
+    ),
+    Row(
+        name="no head of an answer",
+        behaviour="headstall",
+        forms=STREAMS,
+        alone=_TIMEOUT,
+        blame=resting("timeout", 5, 21, requests=STRIKES),
+    ),
+    Row(
+        name="no whole answer",
+        behaviour="stall",
+        forms=(OPENAI,),
+        alone=_TIMEOUT,
+        blame=resting("timeout", 5, 21, requests=STRIKES),
+    ),
+    Row(
+        name="200 with nothing",
+        behaviour="emptybody",
+        forms=FORMS,
+        alone={
+            "openai": told(502, "bad_gateway", "UNAVAILABLE"),
+            "gemini": told(502, "bad_gateway", "UNAVAILABLE"),
+        },
+        blame=resting("bad_gateway", 5, 21, requests=STRIKES),
+    ),
+    Row(
+        name="200 with usage only",
+        behaviour="empty",
+        forms=FORMS,
+        alone=_EMPTY,
+        blame=resting("upstream_empty", 5, 21, requests=STRIKES),
+    ),
+    Row(
+        name="200 with an error only",
+        behaviour="erroronly",
+        forms=FORMS,
+        alone=retried(_OVERLOADED, 1, 10),
+        blame=resting("overloaded", 2, 10),
+    ),
+    Row(
+        name="whole answer is no JSON",
+        behaviour="oneline",
+        forms=WHOLE,
+        alone=_UNREADABLE,
+        blame=resting("bad_gateway", 5, 21, requests=STRIKES),
+    ),
+    Row(
+        name="whole answer cut",
+        behaviour="cut",
+        forms=WHOLE,
+        alone=told(502, "stream_cut", "UNAVAILABLE"),
+        blame=resting("stream_cut", 5, 21, requests=STRIKES),
+    ),
+)
+
+_EGRESS = (
+    Row(
+        name="connection refused",
+        place="dead port",
+        alone=_UNREACHABLE,
+        blame=Blame(whose="egress", causes=("connection_failed",)),
+    ),
+    Row(
+        name="TLS error",
+        place="no tls",
+        forms=MIXED_TOO,
+        alone=_UNREACHABLE,
+        blame=Blame(whose="egress", causes=("connection_failed",)),
+    ),
+)
+
+# The caller has content by then, so the other account cannot help.
+_AFTER_CONTENT = (
+    Row(
+        name="stream cut after content",
+        behaviour="cut",
+        params={"chunks": 3},
+        forms=STREAMS,
+        pair=_CUT,
+        alone=_CUT,
+        blame=resting("stream_cut", 5, 21, requests=STRIKES),
+        ledger="stream_cut",
+    ),
+    Row(
+        name="stream ends without a finish",
+        behaviour="cutclean",
+        params={"chunks": 3},
+        forms=STREAMS,
+        pair=_CUT,
+        alone=_CUT,
+        blame=resting("stream_cut", 5, 21, requests=STRIKES),
+        ledger="stream_cut",
+    ),
+    Row(
+        name="stream stalls",
+        behaviour="stall",
+        params={"chunks": 3},
+        forms=STREAMS,
+        pair=framed("timeout", "DEADLINE_EXCEEDED"),
+        alone=framed("timeout", "DEADLINE_EXCEEDED"),
+        blame=resting("stalled", 5, 21, requests=STRIKES),
+        ledger="timeout",
+    ),
+    Row(
+        name="one malformed event",
+        behaviour="oneline",
+        forms=STREAMS,
+        pair=framed("bad_gateway", "UNAVAILABLE"),
+        alone=framed("bad_gateway", "UNAVAILABLE"),
+        blame=resting("bad_gateway", 5, 21, requests=STRIKES),
+        ledger="bad_gateway",
+    ),
+    Row(
+        name="error in the middle of a stream",
+        behaviour="errormid",
+        params={"chunks": 3},
+        forms=STREAMS,
+        pair=framed("overloaded", "UNAVAILABLE"),
+        alone=framed("overloaded", "UNAVAILABLE"),
+        blame=resting("overloaded", 2, 10),
+        ledger="overloaded",
+    ),
+)
+
+_ANSWERS = (
+    Row(
+        name="blocked prompt",
+        behaviour="blocked",
+        forms=FORMS,
+        pair=finished("content_filter", "PROHIBITED_CONTENT"),
+        alone=finished("content_filter", "PROHIBITED_CONTENT"),
+    ),
+    Row(
+        name="finish SAFETY",
+        behaviour="safety",
+        forms=FORMS,
+        pair=finished("content_filter", "SAFETY"),
+        alone=finished("content_filter", "SAFETY"),
+    ),
+    Row(
+        name="finish RECITATION",
+        behaviour="recitation",
+        forms=FORMS,
+        pair=finished("content_filter", "RECITATION"),
+        alone=finished("content_filter", "RECITATION"),
+    ),
+    Row(
+        name="finish MALFORMED_FUNCTION_CALL",
+        behaviour="malformed",
+        forms=FORMS,
+        # Google's own callers know this finish and see it once asking again was vain.
+        alone={"openai": _EMPTY, "gemini": finished("", "MALFORMED_FUNCTION_CALL")},
+    ),
+    Row(
+        name="finish MAX_TOKENS without text",
+        behaviour="maxtokens",
+        forms=FORMS,
+        pair=finished("length", "MAX_TOKENS"),
+        alone=finished("length", "MAX_TOKENS"),
+    ),
+    Row(
+        name="characters split",
+        behaviour="split",
+        prompt=f"repeat: {LETTERS}",
+        text=LETTERS,
+    ),
+    Row(name="final chunk twice", behaviour="duplicate", forms=STREAMS),
+    Row(name="usage missing", behaviour="nousage", forms=FORMS),
+    Row(
+        name="slow drip",
+        behaviour="drip",
+        params={"seconds": 0.005},
+        forms=STREAMS,
+    ),
+)
+
+_CALLERS = (
+    Row(
+        name="400 bad schema",
+        behaviour="schema",
+        forms=FORMS,
+        pair=_BAD_REQUEST,
+        alone=_BAD_REQUEST,
+        ledger="invalid_argument",
+    ),
+    Row(
+        name="client gone before the first byte",
+        behaviour="slow",
+        params={"seconds": 20},
+        act="leave early",
+        forms=FORMS,
+        ledger="client_closed",
+    ),
+    Row(
+        name="client gone after the first byte",
+        behaviour="stall",
+        params={"chunks": 3},
+        act="leave late",
+        forms=STREAMS,
+        ledger="client_closed",
+    ),
+)
+
+ROWS = MappingProxyType(
+    {
+        row.name: row
+        for row in (
+            *_CREDENTIALS,
+            *_LIMITS,
+            *_PROVIDER,
+            *_EGRESS,
+            *_AFTER_CONTENT,
+            *_ANSWERS,
+            *_CALLERS,
+        )
+    }
+)

@@ -1,0 +1,148 @@
+"""The stand: accounts made for the lab, in a gateway whose upstream is the sandbox."""
+
+import itertools
+import secrets
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from accounts.models import Account
+from gemproxy.lib import clock
+from proxy.faultlab.rows import Place
+from proxy.models import Route
+from proxy.sandbox.keys import sandbox_key
+
+LABEL = "fault lab"
+#: The model that rows ask for, and one that must go on working.
+MODEL, OTHER_MODEL = "gemini-2.5-flash", "gemini-2.5-flash-lite"
+#: A bound for what another thread or process does.
+PATIENCE = 20.0
+_LOOK_AGAIN = 0.02
+_NUMBERS = 1_000_000
+
+
+class StandBroken(Exception):
+    """The gateway or the sandbox does not do what the lab needs; says what."""
+
+
+def eventually(condition: Callable[[], Any], what: str) -> Any:
+    """Return the first true value of a condition; raise StandBroken after a while."""
+    end = clock.monotonic() + PATIENCE
+    pause = threading.Event()
+    while clock.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        pause.wait(_LOOK_AGAIN)
+    raise StandBroken(f"not within {PATIENCE:.0f} s: {what}")
+
+
+class Stand:
+    """A running gateway and its sandbox, seen from beside their database.
+
+    Use it as a context manager: it takes away what it made.
+    """
+
+    def __init__(self, gateway_url: str, token: str, sandbox_url: str) -> None:
+        self.gateway_url = gateway_url.rstrip("/")
+        self.sandbox_url = sandbox_url.rstrip("/")
+        self.token = token
+        headers = {"Authorization": f"Bearer {token}"}
+        # The gateway's own bounds end a request; this one only ends a hung lab.
+        self.gateway = httpx.Client(
+            base_url=self.gateway_url, headers=headers, timeout=300, trust_env=False
+        )
+        self.sandbox = httpx.Client(
+            base_url=self.sandbox_url, timeout=20, trust_env=False
+        )
+        self._numbers = itertools.count(secrets.randbelow(_NUMBERS // 2))
+        self._keys: dict[int, str] = {}
+        self._mark: Route | None = None
+
+    def __enter__(self) -> "Stand":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.remove_all()
+            if self._mark is not None:
+                self._mark.delete()
+        finally:
+            self.gateway.close()
+            self.sandbox.close()
+
+    def add(self, *, place: Place = "sandbox", priority: int = 0) -> Account:
+        """Put an account into the pool whose key behaves well, for the time being."""
+        key = sandbox_key("ok", next(self._numbers) % _NUMBERS)
+        account = Account.add(
+            kind=Account.Kind.GEMINI_API,
+            secret=key,
+            label=LABEL,
+            base_url=self._url(place),
+            priority=priority,
+        )
+        if account is None:
+            raise StandBroken("a key of the lab is in the pool already")
+        self._keys[account.pk] = key
+        return account
+
+    def remove_all(self) -> None:
+        """Take the lab's accounts out of the pool."""
+        for account in Account.objects.filter(pk__in=self._keys):
+            account.delete()
+        for key in self._keys.values():
+            self.sandbox.delete(f"/sandbox/keys/{quote(key)}")
+        self._keys.clear()
+
+    def tell(self, account: Account, behaviour: str, params: Mapping[str, Any]) -> None:
+        """Say what the sandbox does for an account from now on."""
+        wish = {"key": self._keys[account.pk], "behaviour": behaviour, **params}
+        answer = self.sandbox.post("/sandbox/keys", json=wish)
+        if answer.status_code != 200:
+            raise StandBroken(f"the sandbox refuses {behaviour}: {answer.text[:200]}")
+
+    def stats(self) -> dict[str, Any]:
+        """Return the sandbox's counters."""
+        stats: dict[str, Any] = self.sandbox.get("/sandbox/stats").json()
+        return stats
+
+    def settle(self) -> None:
+        """Wait until the gateway knows of all that was changed in the database.
+
+        Changes are told in their order, so a mark that it shows proves the rest.
+        """
+        name = f"fault-lab-{secrets.token_hex(4)}"
+        if self._mark is None:
+            self._mark = Route(name=name)
+        self._mark.name = name
+        self._mark.save()
+        eventually(lambda: self._lists(name), "the gateway follows the database")
+
+    def strangers(self) -> list[Account]:
+        """Return accounts that are not the lab's and would take its requests."""
+        usable = Account.objects.filter(state__in=Account.USABLE)
+        return list(usable.exclude(pk__in=self._keys))
+
+    def _lists(self, name: str) -> bool:
+        answer = self.gateway.get("/v1/models")
+        if answer.status_code != 200:
+            raise StandBroken(f"the gateway refuses the token: {answer.text[:200]}")
+        return any(model["id"] == name for model in answer.json()["data"])
+
+    def _url(self, place: Place) -> str:
+        if place == "dead port":
+            return f"http://127.0.0.1:{unused_port()}"
+        if place == "no tls":
+            return self.sandbox_url.replace("http://", "https://", 1)
+        return self.sandbox_url
+
+
+def unused_port() -> int:
+    """Return a port of this machine on which nobody listens."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
