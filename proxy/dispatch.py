@@ -19,6 +19,7 @@ from proxy.errors import (
     ConnectFailed,
     Fault,
     GatewayFault,
+    ModelNotFound,
     NoAccount,
     Overloaded,
     RateLimited,
@@ -110,9 +111,8 @@ class Dispatch:
     def answered(self, trip: Trip, lease: Lease) -> None:
         """The attempt succeeded."""
         trip.end(None)
-        usage = trip.progress.usage
-        latency = trip.attempt_ms()
-        self.pool.finish(lease, None, latency_ms=latency, tokens=usage.total or None)
+        latency, tokens = trip.attempt_ms(), trip.counted_tokens()
+        self.pool.finish(lease, None, latency_ms=latency, tokens=tokens)
 
     def left(self, trip: Trip) -> None:
         """The trip ended in the middle of an attempt: nobody is to blame."""
@@ -120,8 +120,7 @@ class Dispatch:
         if lease is not None and not lease.done:
             self.guard.abandoned(trip.shared, started=lease.began, now=_now())
             gone = GatewayFault(blame="caller", cause="client_closed")
-            tokens = trip.progress.usage.total or None
-            self.pool.finish(lease, gone, tokens=tokens)
+            self.pool.finish(lease, gone, tokens=trip.counted_tokens())
         if trip.place is not None:
             trip.place.leave()
 
@@ -145,7 +144,7 @@ class Dispatch:
             lease,
             fault,
             latency_ms=trip.attempt_ms(),
-            tokens=trip.progress.usage.total or None,
+            tokens=trip.counted_tokens(),
             sheltered=judgement.shared,
         )
         if judgement.forgive:
@@ -210,7 +209,7 @@ class Dispatch:
             return
         plan, needs = trip.plan, trip.call.needs
         counts = trip.decision = self.pool.counts(plan, needs, trip.tried)
-        wait = self.pool.earliest(plan, needs, place=trip.position())
+        wait = self._estimate(trip)(trip.position())
         busy = wait is None and self.pool.seats_taken(plan, needs, trip.tried)
         all_asked = wait == 0 and bool(trip.tried)
         if trip.is_spoilt() or all_asked or (wait is None and not busy):
@@ -250,7 +249,9 @@ class Dispatch:
 
     def _estimate(self, trip: Trip) -> Callable[[int], float | None]:
         def estimate(place: int) -> float | None:
-            return self.pool.earliest(trip.plan, trip.call.needs, place=place)
+            return self.pool.earliest(
+                trip.plan, trip.call.needs, place=place, tokens=trip.tokens()
+            )
 
         return estimate
 
@@ -285,6 +286,8 @@ def _of_counts(name: str, counts: dict[str, Any]) -> Fault:
         return RateLimited(f"All accounts that serve {name} are at their limits.")
     if reason == "all_seats_taken":
         return Busy(f"All accounts that serve {name} are busy.", status=429)
+    if reason == "model_missing":
+        return ModelNotFound(f"No upstream account offers the model behind {name}.")
     if causes.cause_of(reason).attention or reason == "disabled":
         return NoAccount(f"No upstream account is ready to serve {name}.")
     return Overloaded(f"All accounts that serve {name} are resting after failures.")

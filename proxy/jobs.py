@@ -1,10 +1,14 @@
 """Jobs of the gateway: entry points for django-q2."""
 
+from accounts.pace import Pace
 from gemproxy.lib import clock
 from proxy import entries
 from proxy.ledger import BATCH, read_lines
+from proxy.scheduling.incident_log import prune_incidents
 from proxy.scheduling.store import clean_limits, clean_rests
 from proxy.spool import Spool, spool_folder
+
+RUN_SECONDS = 60.0
 
 
 def replay_spool() -> str:
@@ -19,6 +23,13 @@ def replay_spool() -> str:
         stored += len(lines) - len(unfit)
         refused += len(unfit)
     return f"{stored} rows replayed, {refused} put aside"
+
+
+def clean_incidents() -> str:
+    """Delete incidents that ended long ago."""
+    pace = Pace(clock.monotonic() + RUN_SECONDS)
+    prune_incidents(pace)
+    return f"deleted {pace.done} incidents"
 
 
 def clean_cool_downs() -> str:

@@ -60,6 +60,12 @@ JOBS = (
         "Deletes rests of accounts that are over and notes their end; forgets learned "
         "limits after a week.",
     ),
+    Job(
+        "clean incidents",
+        "proxy.jobs.clean_incidents",
+        1440,
+        "Deletes incidents that ended three months ago.",
+    ),
 )
 
 

@@ -84,6 +84,11 @@ class Trip:
             self._tokens = estimated_tokens(self.body)
         return self._tokens
 
+    def counted_tokens(self) -> int | None:
+        """Return what the provider counted of a quota of input tokens, if it said so."""
+        usage = self.progress.usage
+        return usage.prompt + usage.tool_use or None
+
     def allowance(self) -> float:
         """Return the seconds that the call may still wait for its turn."""
         remaining = self.remaining()

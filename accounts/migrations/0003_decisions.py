@@ -4,15 +4,17 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0002_cool_downs'),
+        ("accounts", "0002_cool_downs"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='usagerecord',
-            name='decision',
-            field=models.JSONField(default=dict, help_text='If not the first account answered: why the others were not asked.'),
+            model_name="usagerecord",
+            name="decision",
+            field=models.JSONField(
+                default=dict,
+                help_text="If not the first account answered: why the others were not asked.",
+            ),
         ),
     ]

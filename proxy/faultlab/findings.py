@@ -38,12 +38,11 @@ def findings(account: Account, since: datetime.datetime) -> list[Finding]:
     for rest in CoolDown.objects.filter(account=fresh).running(clock.now()):
         whose = "account_model" if rest.model else "account_rest"
         found.append(Finding(whose, rest.cause, rest.model, rest.since, rest.until))
-    incidents = Incident.objects.filter(since__gte=since)
-    for incident in incidents:
-        if account.pk in incident.accounts:
-            found.append(
-                Finding(incident.what, incident.cause, incident.which, incident.since)
-            )
+    found.extend(
+        Finding(incident.what, incident.cause, incident.which, incident.since)
+        for incident in Incident.objects.filter(since__gte=since)
+        if account.pk in incident.accounts
+    )
     return found
 
 
@@ -61,9 +60,8 @@ def complaints(blame: Blame, found: list[Finding], model: str) -> Iterator[str]:
         named = ", ".join(finding.brief for finding in found) or "nobody"
         yield f"blamed {named}, expected {blame.brief}"
     for finding in found:
-        if finding not in wanted:
-            if wanted or blame.whose == "nobody":
-                yield f"blamed {finding.brief} as well"
+        if finding not in wanted and (wanted or blame.whose == "nobody"):
+            yield f"blamed {finding.brief} as well"
     for finding in wanted:
         yield from _of_time(blame, finding)
         if blame.whose == "account_model" and finding.model != model:

@@ -21,7 +21,7 @@ LABEL = "fault lab"
 MODEL, OTHER_MODEL = "gemini-2.5-flash", "gemini-2.5-flash-lite"
 #: A bound for what another thread or process does.
 PATIENCE = 20.0
-_LOOK_AGAIN = 0.02
+_LOOK_AGAIN = 0.03
 _NUMBERS = 1_000_000
 
 
@@ -117,7 +117,9 @@ class Stand:
         """
         name = f"fault-lab-{secrets.token_hex(4)}"
         if self._mark is None:
-            self._mark = Route(name=name)
+            self._mark = Route.objects.create(name=f"{name}-first")
+            # A route without targets is not listed.
+            self._mark.targets.create(upstream_model=MODEL)
         self._mark.name = name
         self._mark.save()
         eventually(lambda: self._lists(name), "the gateway follows the database")

@@ -119,13 +119,14 @@ class Outlook:
                     _tally(found, reason or idle, slots, left, tried)
         return found
 
-    def explain(self, targets: Sequence[TargetPlan], now: float) -> list[Standing]:
-        """Return how every account stands to these targets; looks at all of them."""
-        return [
-            _standing(slot, now)
-            for ready_set in self._sets(targets, now)
-            for slot in ready_set.slots.values()
-        ]
+    def slots(self, targets: Sequence[TargetPlan], now: float) -> list[Slot]:
+        """Return the slots of all accounts for these targets."""
+        sets = self._sets(targets, now)
+        return [slot for each in sets for slot in each.slots.values()]
+
+    def standings(self, slots: Iterable[Slot], now: float) -> list[Standing]:
+        """Return how each slot stands to a request now."""
+        return [_standing(slot, now) for slot in slots]
 
     def _sets(self, targets: Sequence[TargetPlan], now: float) -> Iterator[ReadySet]:
         for target in targets:

@@ -45,6 +45,7 @@ LAST_WRITES_SECONDS = 2.0
 #: Whoever waits although it seems to be his turn does not look again all the time.
 SHORTEST_ALARM = 0.05
 NOBODY: frozenset[int] = frozenset()
+EXPLAINED_AT_ONCE = 50
 
 
 class Pool:
@@ -268,9 +269,18 @@ class Pool:
             return self._outlook.seats(self._able(route, needs))
 
     def explain(self, route: RoutePlan, needs: frozenset[str]) -> list[Standing]:
-        """Return how each account of the route's kinds stands to it now."""
+        """Return how each account of the route's kinds stands to it now.
+
+        Looks at all accounts, a few at a time: requests do not wait for the whole.
+        """
         with self._lock:
-            return self._outlook.explain(self._able(route, needs), _now())
+            slots = self._outlook.slots(self._able(route, needs), _now())
+        found: list[Standing] = []
+        for start in range(0, len(slots), EXPLAINED_AT_ONCE):
+            with self._lock:
+                some = slots[start : start + EXPLAINED_AT_ONCE]
+                found += self._outlook.standings(some, _now())
+        return found
 
     def counts(
         self, route: RoutePlan, needs: frozenset[str], tried: Set[int] = NOBODY

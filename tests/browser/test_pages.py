@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 
-from accounts.models import Account, Token
+from accounts.models import Account, Token, UsageRecord
 from gemproxy.setup import close_setup, new_setup_link
+from proxy.models import Route
 from tests.accounts.rows import hour, record
 from tests.browser.chromium import Page
 
@@ -23,10 +24,15 @@ PORTAL = ["/tokens/", "/password/", "/tokens/{token}/revoke/", "/nowhere/"]
 ADMIN = [
     "/admin/",
     "/admin/accounts/account/",
+    "/admin/accounts/account/{account}/change/",
     "/admin/accounts/account/paste/",
     "/admin/accounts/usagerecord/",
+    "/admin/accounts/usagerecord/{request}/change/",
+    "/admin/accounts/usagerecord/{request}/explain/",
+    "/admin/proxy/incident/",
     "/admin/accounts/token/",
     "/admin/proxy/route/",
+    "/admin/proxy/route/{route}/explain/",
 ]
 Enter = Callable[[Any], Page]
 
@@ -43,6 +49,8 @@ def filled(person: Any) -> int:
     for number, state in enumerate(("active", "needs_attention", "disabled", "new")):
         account = Account.add(kind="gemini_api", secret=f"AIzaSyD-{number}" + "0" * 30)
         account.move(state, cause="upstream_auth", advice="Replace the key.")
+    route, _ = Route.objects.get_or_create(name="painter")
+    route.targets.get_or_create(kind="gemini_api", upstream_model="painter")
     for outcome in ("ok", "fault", "cancelled"):
         record(user=person, token=token, outcome=outcome, cause="timeout")
         hour(token=token, outcome=outcome)
@@ -167,8 +175,13 @@ def test_admin_pages_run_without_complaint(
     filled(operator)
     page = enter(operator)
     page.look(*size)
+    rows = {
+        "account": Account.objects.first().pk,
+        "request": UsageRecord.objects.first().pk,
+        "route": Route.objects.first().pk,
+    }
     for path in ADMIN:
-        page.open(live_server.url + path)
+        page.open(live_server.url + path.format(**rows))
         assert complaints(page, size[0]) == [], path
 
 

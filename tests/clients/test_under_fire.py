@@ -1,105 +1,109 @@
 """Half the pool is broken in ten ways, and nobody notices."""
 
-import asyncio
-from collections import Counter
+import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
-import httpx
 import pytest
 
-from accounts.models import Account
-from tests.clients.conftest import Gateway
+from accounts.models import Account, CoolDown
+from proxy.models import Incident
+from tests.clients.conftest import Gateway, eventually
+from tests.clients.volley import FLASH, chat, mixed, statuses, volley
 
-BROKEN = [
-    "perminute",
-    "perday",
-    "overloaded",
-    "internal",
-    "invalid",
-    "leaked",
-    "billing",
-    "prepay",
-    "html",
-    "malformed",
-]
-FLASH = "gemini-2.5-flash"
-Answers = list[tuple[int, str]]
-
-
-async def fire(
-    gateway: Gateway, bodies: list[tuple[str, dict[str, Any]]], at_once: int
-) -> Answers:
-    """Send all requests, so many at a time; return status and text of each."""
-    gate = asyncio.Semaphore(at_once)
-    headers = {"Authorization": f"Bearer {gateway.token}"}
-    limits = httpx.Limits(max_connections=at_once)
-    async with httpx.AsyncClient(
-        base_url=gateway.url, headers=headers, timeout=60, limits=limits
-    ) as client:
-
-        async def one(path: str, body: dict[str, Any]) -> tuple[int, str]:
-            async with gate:
-                answer = await client.post(path, json=body)
-                return answer.status_code, answer.text
-
-        return await asyncio.gather(*(one(path, body) for path, body in bodies))
+#: Each way to fail before the first content, with what must be known of it after:
+#: the account's state and its cause, or the cause of its rest.
+ASIDE = {
+    "invalid": "api_key_invalid",
+    "leaked": "leaked",
+    "billing": "failed_precondition",
+    "prepay": "no_credit",
+}
+LIMITED = {"perminute": "quota_minute", "perday": "quota_day"}
+FAILING = {"internal": "upstream_error", "html": "bad_gateway"}
+BROKEN = [*LIMITED, "overloaded", *FAILING, *ASIDE, "malformed"]
+PACIFIC = ZoneInfo("America/Los_Angeles")
 
 
-def mixed(number: int) -> list[tuple[str, dict[str, Any]]]:
-    """Return requests of all surfaces, whole and streamed, in turn."""
-    messages = [{"role": "user", "content": "count to 5"}]
-    chat = {"model": FLASH, "messages": messages}
-    native = {"contents": [{"role": "user", "parts": [{"text": "count to 5"}]}]}
-    kinds = [
-        ("/v1/chat/completions", chat),
-        ("/v1/chat/completions", {**chat, "stream": True}),
-        (f"/v1beta/models/{FLASH}:generateContent", native),
-        (f"/v1beta/models/{FLASH}:streamGenerateContent?alt=sse", native),
-    ]
-    return [kinds[index % len(kinds)] for index in range(number)]
+def by_behaviour() -> dict[str, Account]:
+    """Return one account of each behaviour."""
+    return {a.label.rpartition("-")[0]: a for a in Account.objects.all()}
 
 
-def is_whole(text: str) -> bool:
-    return '"error"' not in text and ("STOP" in text or '"stop"' in text)
+def next_midnight(at: datetime.datetime) -> datetime.datetime:
+    """Return when the provider's day ends in which ``at`` lies."""
+    day = at.astimezone(PACIFIC).date() + datetime.timedelta(days=1)
+    return datetime.datetime.combine(day, datetime.time(), PACIFIC)
+
+
+def rest_of(account: Account) -> CoolDown:
+    """Return the account's rest for the model that was asked for."""
+    return account.cool_downs.get(model=FLASH)
+
+
+def assert_the_guilty_are_known() -> None:
+    found = by_behaviour()
+    for behaviour, cause in ASIDE.items():
+        state = found[behaviour].state, found[behaviour].state_cause
+        assert state == ("needs_attention", cause)
+        assert found[behaviour].state_advice
+        assert not found[behaviour].cool_downs.exists()
+    for behaviour in {*LIMITED, *FAILING, "overloaded", "malformed"}:
+        assert found[behaviour].state in ("new", "active"), behaviour
+    for behaviour, cause in {**LIMITED, **FAILING}.items():
+        assert rest_of(found[behaviour]).cause == cause
+        assert found[behaviour].cool_downs.count() == 1
+    minute, day = rest_of(found["perminute"]), rest_of(found["perday"])
+    assert (minute.until - minute.since).total_seconds() == pytest.approx(38.6, abs=0.1)
+    late = day.until - next_midnight(day.since)
+    assert abs(late.total_seconds()) < 2
+    for behaviour in FAILING:
+        rest = rest_of(found[behaviour])
+        assert rest.strikes >= 3
+        assert (rest.until - rest.since).total_seconds() >= 10
+
+
+def assert_the_good_are_clean() -> None:
+    good = Account.objects.filter(label__startswith="ok-")
+    assert good.count() == 10
+    assert {account.state for account in good} <= {"new", "active"}
+    assert not CoolDown.objects.filter(account__in=good).exists()
+    assert not any(account.events.exists() for account in good)
+    assert not Incident.objects.exists()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("accounts", [[*BROKEN, *["ok"] * 10]], ids=["ten of twenty"])
-async def test_two_thousand_requests_see_no_error(gateway: Gateway) -> None:
-    answers = await fire(gateway, mixed(2000), at_once=50)
-    assert Counter(status for status, _ in answers) == {200: 2000}
-    assert all(is_whole(text) for _, text in answers)
+def test_two_thousand_requests_see_no_error(gateway: Gateway) -> None:
+    answers = volley(gateway, mixed(2000), at_once=50)
+    assert statuses(answers) == {200: 2000}
+    assert all(answer.is_whole for answer in answers)
 
-    def states() -> dict[str, str]:
-        return {a.label.partition("-")[0]: a.state for a in Account.objects.all()}
+    def written() -> bool:
+        states = [a.state for a in Account.objects.all()]
+        return states.count("needs_attention") == len(ASIDE)
 
-    from gemproxy.lib import db
-
-    found = await db.run(states)
-    for human in ("invalid", "leaked", "billing"):
-        assert found[human] == "needs_attention", human
-    for passing in ("perminute", "perday", "overloaded", "internal", "html", "ok"):
-        assert found[passing] in ("new", "active"), passing
+    eventually(written, "the states were not written")
+    assert_the_guilty_are_known()
+    assert_the_good_are_clean()
 
 
 @pytest.mark.parametrize(
-    "accounts", [["cut", "cutclean", "errormid", "ok", "ok"]], ids=["three cut"]
+    ("accounts", "code"),
+    [
+        (["cut", "ok"], "stream_cut"),
+        (["cutclean", "ok"], "stream_cut"),
+        (["errormid", "ok"], "overloaded"),
+        (["stall", "ok"], "timeout"),
+    ],
+    ids=["cut", "cut cleanly", "error in the middle", "stalled"],
 )
-async def test_each_cut_stream_ends_in_one_error_frame(gateway: Gateway) -> None:
-    messages = [{"role": "user", "content": "count to 9"}]
-    body = {"model": FLASH, "messages": messages, "stream": True}
-    answers = await fire(gateway, [("/v1/chat/completions", body)] * 20, at_once=5)
-    for status, text in answers:
-        assert status == 200
-        ended_well = "[DONE]" in text and '"finish_reason":"stop"' in text
-        frames = text.count('data: {"error"')
-        assert frames == (0 if ended_well else 1)
-    assert any('data: {"error"' in text for _, text in answers)
-
-    def faults() -> int:
-        return sum(row.outcome == "fault" for row in gateway.rows())
-
-    from gemproxy.lib import db
-
-    cut = sum('data: {"error"' in text for _, text in answers)
-    assert await db.run(faults) == cut
+def test_only_the_streams_of_a_breaking_account_end_in_an_error(
+    settings: Any, gateway: Gateway, code: str
+) -> None:
+    settings.UPSTREAM_IDLE_SECONDS = 0.5
+    answers = volley(gateway, [chat("count to 9", stream=True)] * 12, at_once=4)
+    assert statuses(answers) == {200: 12}
+    broken = breaking(answers)
+    rows = {row.account_id: row for row in gateway.rows()}
+    assert rows

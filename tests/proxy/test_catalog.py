@@ -10,7 +10,7 @@ from proxy import catalog as module
 from proxy.catalog import Catalog
 from proxy.errors import ModelNotFound
 from proxy.models import Route
-from proxy.scheduling import pool as pool_module
+from proxy.scheduling import account_rows
 from proxy.scheduling.pool import Pool
 from proxy.upstreams.http import Clients
 
@@ -137,7 +137,7 @@ def test_a_slow_load_does_not_undo_a_later_one(
     # Once: at the start the feed's thread and the first load run side by side; the one
     # that read earlier may write later, and the change is lost until the next.
     loaded: Any = Catalog() if what == "catalog" else Pool(Clients())
-    place = (module, "_plan") if what == "catalog" else (pool_module, "_config")
+    place = (module, "_plan") if what == "catalog" else (account_rows, "config_of")
     change(what, 1)
     reading, go_on = threading.Event(), threading.Event()
     real = getattr(*place)

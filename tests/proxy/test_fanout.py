@@ -93,9 +93,7 @@ async def test_another_refusal_is_a_refusal(house: House) -> None:
 
 async def test_the_first_fault_ends_all_streams(house: House) -> None:
     before = asyncio.all_tasks()
-    house.script(
-        REFUSED, [text("a1", None), asyncio.Event()], *overloads()
-    )
+    house.script(REFUSED, [text("a1", None), asyncio.Event()], *overloads())
     with pytest.raises(Overloaded):
         await streamed(house, copies=2)
     assert house.upstream.open == 0

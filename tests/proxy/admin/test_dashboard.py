@@ -1,6 +1,7 @@
 """The admin's front page."""
 
 import datetime
+import html
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from django.test import Client
 
 from accounts.models import Account, Token
 from proxy.admin import dashboard
+from proxy.wire.causes import cause_of
 from tests.accounts.rows import hour, record
 
 NOW = datetime.datetime(2026, 5, 4, 15, 30, tzinfo=datetime.UTC)
@@ -199,10 +201,11 @@ def test_the_page_shows_numbers_bars_and_trouble(admin: Client) -> None:
     account = Account.add(kind="gemini_api", secret=KEY, label="sick")
     account.move("needs_attention", cause="upstream_auth")
     record(outcome="fault", cause="timeout")
-    text = admin.get("/admin/").text
+    text = html.unescape(admin.get("/admin/").text)
     assert "sick" in text
-    assert "Credential refused" in text
-    assert "Test it, then replace its credential." in text
+    cause = cause_of("upstream_auth", of_account=True)
+    assert cause.meaning in text
+    assert cause.action in text
     assert "The provider did not answer in time" in text
     assert text.count("<g transform") == 24
     assert 'class="gp-bar-fault" y=' in text

@@ -47,7 +47,10 @@ class Pool:
         return self.outlook.earliest(TARGETS, tried, place, 0, NOON)
 
     def explain(self) -> dict[int, Standing]:
-        return {s.account_id: s for s in self.outlook.explain(TARGETS, NOON)}
+        return {
+            s.account_id: s
+            for s in self.outlook.standings(self.outlook.slots(TARGETS, NOON), NOON)
+        }
 
 
 class TestEarliest:
