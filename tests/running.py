@@ -66,7 +66,7 @@ def started(
         running.process.wait()
 
 
-def eventually(ask: Callable[[], object], seconds: float = 20) -> object:
+def eventually(ask: Callable[[], object], seconds: float = 40) -> object:
     """Return the first true answer; fail when the time is over."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -112,7 +112,7 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def get(url: str, seconds: float = 5) -> tuple[int, str]:
+def get(url: str, seconds: float = 20) -> tuple[int, str]:
     """Return status and body of a GET; status 0 while nobody answers."""
     try:
         with urllib.request.urlopen(url, timeout=seconds) as response:

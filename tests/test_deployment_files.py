@@ -263,7 +263,7 @@ def test_nginx_passes_streams_on_as_they_come(tmp_path: Path) -> None:
             with started(arguments, tmp_path / "out", environment, (sock.fileno(),)):
                 url = f"http://127.0.0.1:{front}"
                 eventually(lambda: get(f"{url}/health")[0] == 200)
-                connection = HTTPConnection("127.0.0.1", front, timeout=5)
+                connection = HTTPConnection("127.0.0.1", front, timeout=20)
                 connection.request("GET", "/slow")
                 assert connection.getresponse().read(5) == b"tick\n", "not held back"
                 connection.close()

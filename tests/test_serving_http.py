@@ -64,7 +64,7 @@ async def exchange(port: int, *pieces: bytes, pause: float = 0.0) -> bytes:
             writer.write(piece)
             await writer.drain()
             await asyncio.sleep(pause)
-        return await asyncio.wait_for(reader.read(), 3)
+        return await asyncio.wait_for(reader.read(), 20)
     except ConnectionResetError:
         return b""
     finally:
@@ -102,7 +102,7 @@ async def test_a_head_over_the_bound_is_refused(head: bytes, step: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         for start in range(0, len(head), step):
             writer.write(head[start : start + step])
-        answer = await asyncio.wait_for(reader.read(16), 3)
+        answer = await asyncio.wait_for(reader.read(16), 20)
         assert answer.startswith(b"HTTP/1.1 431")
         writer.close()
         await asyncio.sleep(0.05)

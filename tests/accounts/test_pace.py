@@ -44,7 +44,7 @@ def test_a_step_counts_rows_and_takes_its_own_time() -> None:
     with pace.step(5):
         pass
     assert pace.done == 12
-    assert 0 < pace.longest < 0.1
+    assert 0 < pace.longest < 10
 
 
 def test_no_garbage_is_collected_during_a_step() -> None:

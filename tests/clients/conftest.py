@@ -19,7 +19,7 @@ from proxy.models import Route
 from proxy.sandbox.app import create_sandbox
 from proxy.sandbox.keys import sandbox_key
 
-PATIENCE = 5.0
+PATIENCE = 20.0
 
 
 class Served:

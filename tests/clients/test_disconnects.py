@@ -11,7 +11,7 @@ import pytest
 from proxy.sandbox.keys import sandbox_key
 from tests.clients.conftest import Gateway, eventually
 
-BOUND = 0.5
+BOUND = 10
 OPENAI = "/v1/chat/completions"
 NATIVE = "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse"
 NATIVE_WHOLE = "/v1beta/models/gemini-2.5-flash:generateContent"

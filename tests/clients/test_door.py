@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from accounts.authentication import KEPT_SECONDS
 from accounts.models import Plan, Token, User
 from gemproxy.lib import clock
 from tests.clients.conftest import Gateway, eventually
@@ -19,24 +20,25 @@ def issue(gateway: Gateway, **fields: Any) -> tuple[Token, str]:
     return Token.issue(**{"user": gateway.user, "name": "another", **fields})
 
 
-def within_a_second(condition: Any, message: str) -> None:
+def promptly(condition: Any, message: str) -> None:
     start = time.monotonic()
     eventually(condition, message)
-    assert time.monotonic() - start < 1.0
+    # Long before what is kept of a token would be looked up again.
+    assert time.monotonic() - start < KEPT_SECONDS / 2
 
 
 def test_a_revoked_token_is_refused_within_a_second(gateway: Gateway) -> None:
     token, text = issue(gateway)
     assert status(gateway, text) == 200
     token.revoke()
-    within_a_second(lambda: status(gateway, text) == 401, "it still opens the door")
+    promptly(lambda: status(gateway, text) == 401, "it still opens the door")
 
 
 def test_a_token_of_a_deactivated_person_is_refused(gateway: Gateway) -> None:
     assert status(gateway, gateway.token) == 200
     gateway.user.is_active = False
     gateway.user.save()
-    within_a_second(lambda: status(gateway, gateway.token) == 401, "it still opens")
+    promptly(lambda: status(gateway, gateway.token) == 401, "it still opens")
 
 
 def test_an_expired_token_is_refused_at_its_time(gateway: Gateway) -> None:
@@ -52,7 +54,7 @@ def test_a_token_issued_after_a_refusal_opens_at_once(gateway: Gateway) -> None:
     Token.objects.all().delete()
     eventually(lambda: status(gateway, text) == 401, "a deleted token opens")
     Token.objects.bulk_create([token])
-    within_a_second(lambda: status(gateway, text) == 200, "the token does not open")
+    promptly(lambda: status(gateway, text) == 200, "the token does not open")
 
 
 def test_only_operator_tokens_open_operator_endpoints(gateway: Gateway) -> None:
@@ -72,7 +74,7 @@ def test_an_operator_token_ends_with_its_owners_staff_status(gateway: Gateway) -
     assert status(gateway, text) == 200
     staff.is_staff = False
     staff.save()
-    within_a_second(lambda: status(gateway, text) == 401, "it still opens the door")
+    promptly(lambda: status(gateway, text) == 401, "it still opens the door")
 
 
 def test_operator_endpoints_can_be_bound_to_networks(

@@ -19,7 +19,7 @@ from proxy.sandbox.keys import sandbox_key
 from tests.clients.conftest import Sandbox
 from tests.running import ROOT, Started, eventually, free_port, get, started
 
-BOUND = 0.5
+BOUND = 10
 KEY = sandbox_key("ok", 1)
 Row = dict[str, Any]
 

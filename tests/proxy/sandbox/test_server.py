@@ -28,7 +28,7 @@ def _fresh(served):
 def streaming(served, text="count to 50", behaviour="ok", key=None):
     url = f"{served.url}{PATH}streamGenerateContent?alt=sse"
     headers = {"x-goog-api-key": key or sandbox_key(behaviour)}
-    return httpx.stream("POST", url, json=asking(text), headers=headers, timeout=5)
+    return httpx.stream("POST", url, json=asking(text), headers=headers, timeout=20)
 
 
 def test_chunks_are_written_one_by_one():

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -71,9 +70,7 @@ async def test_a_fault_before_the_first_batch_is_raised_there() -> None:
 async def test_a_slow_start_is_not_waited_for_too_long_and_loses_nothing() -> None:
     go_on = asyncio.Event()
     opening = Opening(Stream(go_on, batch(1), batch(2)).play())
-    start = time.monotonic()
-    await opening.first(0.02)
-    assert time.monotonic() - start < 0.5
+    await asyncio.wait_for(opening.first(0.02), 20)
     go_on.set()
     assert await numbers(opening) == [1, 2]
 

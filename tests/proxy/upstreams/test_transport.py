@@ -129,8 +129,8 @@ async def test_a_head_that_does_not_come_times_out(transport):
         request = post(server.url, timeout={"read": 20.0}, first_byte=0.1)
         with pytest.raises(httpx.ReadTimeout):
             await transport.handle_async_request(request)
-        assert time.monotonic() - start < 1
-        await asyncio.wait_for(server.peers[0].closed.wait(), 0.5)
+        assert time.monotonic() - start < 10
+        await asyncio.wait_for(server.peers[0].closed.wait(), 20)
 
 
 async def test_the_wait_for_the_head_is_read_unless_given(transport):
@@ -155,8 +155,8 @@ async def test_silence_inside_the_body_times_out_by_its_own_limit(transport):
         start = time.monotonic()
         with pytest.raises(httpx.ReadTimeout):
             await anext(stream)
-        assert 0.1 < time.monotonic() - start < 1
-        await asyncio.wait_for(server.peers[0].closed.wait(), 0.5)
+        assert 0.1 < time.monotonic() - start < 10
+        await asyncio.wait_for(server.peers[0].closed.wait(), 20)
 
 
 async def test_a_slow_but_steady_body_does_not_time_out(transport):
@@ -188,7 +188,7 @@ async def test_the_total_bounds_a_steady_body(transport):
         with pytest.raises(httpx.ReadTimeout):
             async for _ in response.stream:
                 pass
-        assert time.monotonic() - start < 1
+        assert time.monotonic() - start < 10
 
 
 async def test_a_server_that_stops_reading_times_out_the_sending(transport):
@@ -202,7 +202,7 @@ async def test_a_server_that_stops_reading_times_out_the_sending(transport):
         start = time.monotonic()
         with pytest.raises(httpx.WriteTimeout):
             await task
-        assert time.monotonic() - start < 3
+        assert time.monotonic() - start < 15
 
 
 class SlowSocket:
