@@ -90,6 +90,8 @@ class Dispatch:
             trip.shared = self._shared(trip, lease)
             gate = self.guard.gate(trip.shared, now=_now())
             if not gate.is_held:
+                if trip.attempts:
+                    trip.decision = self._counts(trip)
                 trip.begin(lease)
                 return lease
             self.pool.finish(lease, None, sent=False)
@@ -208,7 +210,7 @@ class Dispatch:
             await self._pause(trip)
             return
         plan, needs = trip.plan, trip.call.needs
-        counts = trip.decision = self.pool.counts(plan, needs, trip.tried)
+        counts = trip.decision = self._counts(trip)
         wait = self._estimate(trip)(trip.position())
         busy = wait is None and self.pool.seats_taken(plan, needs, trip.tried)
         all_asked = wait == 0 and bool(trip.tried)
@@ -246,6 +248,10 @@ class Dispatch:
             raise fault
         pause = min(max(gate.retry_at - _now(), 0.01), trip.allowance())
         await self._stand(trip, pause, held=True)
+
+    def _counts(self, trip: Trip) -> dict[str, Any]:
+        """Return how many accounts do not serve the trip now, by reason."""
+        return self.pool.counts(trip.plan, trip.call.needs, trip.tried)
 
     def _estimate(self, trip: Trip) -> Callable[[int], float | None]:
         def estimate(place: int) -> float | None:
