@@ -19,18 +19,22 @@ class Limits:
 class Caller:
     """One authenticated caller, as the gateway needs it.
 
-    ``token_id`` is None for a signed-in person who uses the portal.
+    ``token_id`` is None for a signed-in person who uses the portal. A guest has no
+    user: an address stands for those who bring a provider's key of their own.
     """
 
-    user_id: int
+    user_id: int | None
     username: str
     token_id: int | None = None
     token_name: str = ""
     scope: Scope = "api"
     plan: str = ""
     limits: Limits = field(default_factory=Limits)
+    guest: str = ""
 
     @property
     def key(self) -> str:
         """The name under which this caller's use is counted."""
+        if self.guest:
+            return f"g{self.guest}"
         return f"t{self.token_id}" if self.token_id else f"u{self.user_id}"

@@ -72,6 +72,7 @@ def check_addresses(**_: Any) -> list[CheckMessage]:
     """Addresses that could never work are told at the start, not by each request."""
     schemes = {
         "GEMINI_BASE_URL": ("http", "https"),
+        "XAI_BASE_URL": ("http", "https"),
         "REDIS_URL": ("redis", "rediss", "unix"),
     }
     found: list[CheckMessage] = []

@@ -6,6 +6,7 @@ from django.urls import include, path
 from accounts.pages.security import guarded
 from accounts.pages.setup import SetUp
 from gemproxy.setup import close_setup, redeem_is_valid
+from proxy.admin.cli_auth import import_login
 from proxy.pages.home import home
 
 urlpatterns = [
@@ -16,6 +17,7 @@ urlpatterns = [
         guarded(SetUp.as_view(is_valid=redeem_is_valid, close=close_setup)),
         name="setup",
     ),
+    path("admin/cli-auth/import", import_login),
     path("admin/", admin.site.urls),
 ]
 

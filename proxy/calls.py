@@ -6,7 +6,9 @@ from typing import Any, Literal
 
 from accounts.callers import Caller
 
-Method = Literal["generateContent", "countTokens", "embedContent", "batchEmbedContents"]
+Method = Literal[
+    "generateContent", "countTokens", "embedContent", "batchEmbedContents", "relay"
+]
 
 
 #: From the provider's refusal and the refused body to a body worth one more try.
@@ -23,7 +25,9 @@ class Call:
     that the caller reads Gemini answers itself, so that an answer without content is
     passed on in the end instead of becoming a fault. ``repair`` may rewrite a body
     that the provider refused, once. ``is_part`` marks one of several calls that serve
-    one request, which was admitted as a whole.
+    one request, which was admitted as a whole. ``route`` takes the place of the
+    catalog's for a ``relay``, whose body is a request in the provider's own dialect.
+    ``sticky`` names calls that one account should serve, where that helps.
     """
 
     request_id: str
@@ -41,6 +45,8 @@ class Call:
     user_agent: str = ""
     repair: Repair | None = None
     is_part: bool = False
+    route: Any = None
+    sticky: str = ""
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 import difflib
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
 from proxy.errors import ModelNotFound
@@ -68,9 +68,18 @@ class Catalog:
             )
         return plan
 
-    def models(self) -> list[ModelInfo]:
-        """Return what we offer, by name."""
-        return [plan.info for _, plan in sorted(self._routes.items())]
+    def models(self, kinds: Set[str] | None = None) -> list[ModelInfo]:
+        """Return what we offer, by name; with ``kinds`` what these can serve."""
+        return [
+            plan.info
+            for _, plan in sorted(self._routes.items())
+            if kinds is None or any(target.kind in kinds for target in plan.targets)
+        ]
+
+    def has_target(self, kind: str, upstream_model: str) -> bool:
+        """Return whether a route leads to a model of a kind."""
+        target = TargetPlan(kind=kind, upstream_model=upstream_model)
+        return any(target in plan.targets for plan in self._routes.values())
 
     def categories(self) -> dict[str, list[str]]:
         """Return model names by category."""

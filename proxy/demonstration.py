@@ -8,11 +8,17 @@ from pathlib import Path
 
 from django.conf import settings
 
+from accounts import websessions
 from accounts.authentication import find_caller
+from accounts.credentials.cookies import WebCookies
 from accounts.models import Token, User
 from gemproxy import setup
+from proxy.cli_logins import Where, import_logins
 from proxy.imports import import_secrets
 from proxy.sandbox.keys import sandbox_key
+from proxy.sandbox.logins import sandbox_login
+from proxy.sandbox.web_accounts import sandbox_psid, sandbox_psidts
+from proxy.sandbox.xai_faults import xai_key
 
 CREDENTIALS = "credentials.json"
 ADMIN, CALLER = "admin", "demo"
@@ -28,10 +34,17 @@ class Credentials:
     token: str
 
 
-def seed() -> Credentials:
-    """Make what the demo shows, unless it is there; return how to get in."""
+def seed(web_port: int | None = None) -> Credentials:
+    """Make what the demo shows, unless it is there; return how to get in.
+
+    ``web_port`` is that of the sandbox's gemini.google.com.
+    """
     keys = [sandbox_key("ok", number) for number in range(1, ACCOUNTS + 1)]
     import_secrets("gemini_api", keys, label="Sandbox")
+    import_secrets("xai", [xai_key()], label="Sandbox xAI")
+    import_logins(json.dumps(sandbox_login()), Where(label="Sandbox CLI"))
+    if web_port is not None:
+        _web_account(web_port)
     path = Path(settings.VAR_DIR) / CREDENTIALS
     kept = _kept(path)
     if kept and _open_doors(kept):
@@ -46,6 +59,23 @@ def seed() -> Credentials:
     _keep(path, made)
     setup.close_setup()
     return made
+
+
+def _web_account(port: int) -> None:
+    """Put a web account into the pool, or tell it the sandbox's new port and cookies.
+
+    A sandbox that starts anew knows nothing of cookies that were renewed before.
+    """
+    psid = sandbox_psid()
+    cookies = WebCookies(psid=psid, psidts=sandbox_psidts(psid))
+    proxy_url = f"http://127.0.0.1:{port}"
+    account = websessions.known(cookies)
+    if account is None:
+        websessions.add(cookies, label="Sandbox web", proxy_url=proxy_url)
+        return
+    account.proxy_url = proxy_url
+    account.save(update_fields=["proxy_url"])
+    websessions.replace(account.pk, cookies)
 
 
 def _kept(path: Path) -> Credentials | None:

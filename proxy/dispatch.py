@@ -301,6 +301,8 @@ def _of_counts(name: str, counts: dict[str, Any]) -> Fault:
 
 def _conversation(trip: Trip) -> str:
     """Return the key by which later turns of a conversation are known, or ""."""
+    if trip.call.sticky:
+        return trip.call.sticky
     contents = trip.body.get("contents")
     if trip.call.method != "generateContent" or not isinstance(contents, list):
         return ""

@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
+from accounts import websessions
+from accounts.credentials.cookies import read_cookie_object
 from accounts.models import Token
 from accounts.tokens import digest, weakness
 from gemproxy import setup
@@ -15,6 +17,8 @@ from proxy.imports import import_secrets
 Say = Callable[[str], None]
 
 TOKEN_NAME = "ADMIN_AUTH_TOKEN"  # noqa: S105 (a name, no secret)
+#: Kinds of account whose keys a setting may list.
+KEY_SETTINGS = {"gemini_api": "GEMINI_API_KEYS", "xai": "XAI_API_KEYS"}
 EVERYWHERE = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 (compared, not bound)
 
 
@@ -30,6 +34,7 @@ def put_in_order(address: str, say: Say) -> None:
     """
     schedules.sync()
     import_keys(say)
+    import_cookies(say)
     make_operator(say)
     store_operator_token(say)
     if not setup.operator_exists():
@@ -38,12 +43,31 @@ def put_in_order(address: str, say: Say) -> None:
 
 
 def import_keys(say: Say) -> None:
-    """Put GEMINI_API_KEYS into the pool; those in it already stay as they are."""
-    result = import_secrets("gemini_api", settings.GEMINI_API_KEYS)
-    if result.added:
-        say(f"Added {len(result.added)} accounts from GEMINI_API_KEYS")
-    for entry in result.malformed:
-        say(f"GEMINI_API_KEYS, entry {entry.line} ({entry.shown}): {entry.reason}")
+    """Put the keys of the settings into the pool; those in it stay as they are."""
+    for kind, name in KEY_SETTINGS.items():
+        result = import_secrets(kind, getattr(settings, name))
+        if result.added:
+            say(f"Added {len(result.added)} accounts from {name}")
+        for entry in result.malformed:
+            say(f"{name}, entry {entry.line} ({entry.shown}): {entry.reason}")
+
+
+def import_cookies(say: Say) -> None:
+    """Put the cookies of SECURE_1PSID into the pool, unless it has newer ones."""
+    given = {
+        "SECURE_1PSID": settings.SECURE_1PSID,
+        "SECURE_1PSIDTS": settings.SECURE_1PSIDTS,
+        "SECURE_1PSIDCC": settings.SECURE_1PSIDCC,
+    }
+    if not settings.SECURE_1PSID:
+        return
+    try:
+        done = websessions.take_from_environment(read_cookie_object(given))
+    except ValueError as error:
+        say(f"SECURE_1PSID: {error}")
+        return
+    if done:
+        say(f"The web account of SECURE_1PSID was {done}")
 
 
 def make_operator(say: Say) -> None:

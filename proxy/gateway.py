@@ -55,7 +55,7 @@ class Gateway:
             trip.conclude(error)
             raise
         finally:
-            await self._settle(trip)
+            await self.settle(trip)
 
     async def stream(self, call: Call) -> Batches:
         """Yield the chunks of a call as they come, those that came together at once.
@@ -81,7 +81,7 @@ class Gateway:
             trip.conclude(error)
             raise
         finally:
-            await self._settle(trip)
+            await self.settle(trip)
         if last:
             yield last
 
@@ -89,16 +89,16 @@ class Gateway:
         """Note a call of a known caller that was refused before it came here."""
         trip = Trip(call)
         trip.fail(fault)
-        await self._settle(trip)
+        await self.settle(trip)
 
     async def _admit(self, trip: Trip) -> None:
         if not self.ledger.healthy:
             raise Busy("The usage log cannot be written; requests wait for it.")
-        trip.route = self.catalog.resolve(trip.call.model)
+        trip.route = trip.call.route or self.catalog.resolve(trip.call.model)
         await limits.admit(trip.call, trip.route.name)
         await self.dispatch.enter(trip)
 
-    async def _settle(self, trip: Trip) -> None:
+    async def settle(self, trip: Trip) -> None:
         """Give back what was taken and write the row, come what may."""
         work = self.tasks.spawn(self._close(trip))
         await asyncio.shield(work)
@@ -191,7 +191,7 @@ class Gateway:
             method=trip.call.method,
             model=trip.lease.target.upstream_model,
             body=trip.body,
-            timeouts=_timeouts(trip.remaining(), trip.call.stream),
+            timeouts=timeouts(trip.remaining(), trip.call.stream),
         )
 
 
@@ -223,7 +223,7 @@ def log(trip: Trip) -> None:
     )
 
 
-def _timeouts(remaining: float | None, streamed: bool) -> Timeouts:
+def timeouts(remaining: float | None, streamed: bool) -> Timeouts:
     total = settings.UPSTREAM_TOTAL_SECONDS
     if remaining is not None:
         total = min(total, max(remaining, 0.001))

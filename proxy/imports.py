@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from accounts import websessions
 from accounts.models import Account
 from gemproxy.lib.redaction import shorten
 from proxy.upstreams.kinds import kind_named
@@ -24,9 +25,11 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportResult:
-    """What became of the lines; ``duplicates`` are shortened secrets."""
+    """What became of the lines; ``duplicates`` are shortened secrets. ``replaced`` are
+    accounts that were there and got a newer credential."""
 
     added: tuple[Account, ...] = ()
+    replaced: tuple[Account, ...] = ()
     duplicates: tuple[str, ...] = ()
     malformed: tuple[Rejected, ...] = ()
 
@@ -41,6 +44,9 @@ def import_secrets(
 ) -> ImportResult:
     """Store one account for each line; blank lines and # comments are skipped.
 
+    A "line" is a credential, which for some kinds has several lines itself. Those kinds
+    renew what is known already.
+
     Every account gets the base URL, egress proxy and label given; several accounts
     under one label are numbered. Each is stored for itself, so that a long list
     blocks nobody and a bad line stops nothing. Raises ValueError for a kind or URL
@@ -50,6 +56,7 @@ def import_secrets(
     checked_url("proxy URL", proxy_url, PROXY_SCHEMES)
     secrets, malformed = _sorted_out(kind, lines)
     added: list[Account] = []
+    replaced: list[Account] = []
     duplicates: list[str] = []
     for number, secret in enumerate(secrets, 1):
         account = Account.add(
@@ -59,12 +66,17 @@ def import_secrets(
             proxy_url=proxy_url,
             label=f"{label} {number}" if label and len(secrets) > 1 else label,
         )
-        if account is None:
-            duplicates.append(shorten(secret))
-        else:
+        if account is not None:
             added.append(account)
+        elif kind_named(kind).renews and (known := websessions.renew(secret)):
+            replaced.append(known)
+        else:
+            duplicates.append(shorten(secret))
     return ImportResult(
-        added=tuple(added), duplicates=tuple(duplicates), malformed=tuple(malformed)
+        added=tuple(added),
+        replaced=tuple(replaced),
+        duplicates=tuple(duplicates),
+        malformed=tuple(malformed),
     )
 
 
@@ -88,7 +100,7 @@ def _sorted_out(kind: str, lines: Iterable[str]) -> tuple[list[str], list[Reject
     malformed: list[Rejected] = []
     for number, line in enumerate(lines, 1):
         text = line.strip()
-        if not text or text.startswith(COMMENT):
+        if not text or (text.startswith(COMMENT) and "\n" not in text):
             continue
         try:
             secrets.append(validate(text))

@@ -54,6 +54,20 @@ JOBS = (
         "Stores usage rows that ended processes had to leave in files.",
     ),
     Job(
+        "renew logins",
+        "proxy.jobs.renew_logins",
+        5,
+        "Renews access tokens of Gemini CLI logins ahead of their end; looks at new "
+        "ones, and sets those aside whose sign-in has ended.",
+    ),
+    Job(
+        "rotate cookies",
+        "proxy.jobs.rotate_cookies",
+        1,
+        "Renews the cookies of web accounts every nine minutes and keeps those alive "
+        "that do not rotate.",
+    ),
+    Job(
         "clean cool-downs",
         "proxy.jobs.clean_cool_downs",
         5,

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db(databases="__all__")
 def bare_settings(settings: Any, tmp_path: Path) -> None:
     settings.VAR_DIR = tmp_path
     settings.ADMIN_USER = settings.ADMIN_PASSWORD = settings.ADMIN_AUTH_TOKEN = ""
-    settings.GEMINI_API_KEYS = []
+    settings.GEMINI_API_KEYS = settings.XAI_API_KEYS = []
     settings.PUBLIC_URL = ""
 
 
@@ -53,6 +53,18 @@ def test_keys_of_the_environment_are_added_once(settings: Any, operator: User) -
     assert "Added 2 accounts" in start()
     assert start() == ""
     assert Account.objects.count() == 2
+
+
+def test_keys_of_each_kind_are_added_once(settings: Any, operator: User) -> None:
+    settings.GEMINI_API_KEYS = KEYS[:1]
+    settings.XAI_API_KEYS = ["xai-" + "k" * 80, KEYS[1]]
+    said = start()
+    assert "Added 1 accounts from XAI_API_KEYS" in said
+    assert "XAI_API_KEYS, entry 2" in said
+    assert "begins with 'xai-'" in said
+    assert "Added" not in start()
+    kinds = Account.objects.order_by("kind").values_list("kind", flat=True)
+    assert list(kinds) == ["gemini_api", "xai"]
 
 
 def test_a_malformed_key_is_shortened_and_stops_nothing(

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import IntegrityError, models, transaction
 
+from accounts.credentials.identity import hint_of, identity_of
 from accounts.models.changes import Watched, WatchedQuerySet
 from gemproxy.lib import clock
 from gemproxy.lib.redaction import shorten
@@ -16,6 +17,8 @@ from gemproxy.lib.secrets import SealedField
 
 OPERATOR = "operator"
 HEAVIEST = 1000
+#: Where in an account's facts the history of its cookies is.
+WEB_FACTS = "web"
 
 
 class Happened(models.TextChoices):
@@ -29,7 +32,8 @@ class Happened(models.TextChoices):
 def fingerprint(kind: str, secret: str, key: str = "") -> str:
     """Return a keyed hash by which the same credential is recognised again."""
     pepper = (key or settings.SECRET_KEY).encode()
-    return hmac.new(pepper, f"{kind}:{secret}".encode(), hashlib.sha256).hexdigest()
+    text = f"{kind}:{identity_of(kind, secret)}"
+    return hmac.new(pepper, text.encode(), hashlib.sha256).hexdigest()
 
 
 def fingerprints(kind: str, secret: str) -> list[str]:
@@ -45,6 +49,9 @@ class Account(Watched):
 
     class Kind(models.TextChoices):
         GEMINI_API = "gemini_api", "Gemini API key"
+        GEMINI_WEB = "gemini_web", "Gemini web cookies"
+        CODE_ASSIST = "code_assist", "Gemini CLI login"
+        XAI = "xai", "xAI key"
 
     class State(models.TextChoices):
         NEW = "new", "New: not used yet"
@@ -62,7 +69,9 @@ class Account(Watched):
     secret_hint = models.CharField(max_length=24, editable=False)
     fingerprint = models.CharField(max_length=64, unique=True, editable=False)
     base_url = models.URLField(
-        blank=True, help_text="Empty: GEMINI_BASE_URL, else Google's own address."
+        blank=True,
+        help_text="Empty: the address set for its kind (GEMINI_BASE_URL, "
+        "XAI_BASE_URL …), else the provider's own.",
     )
     proxy_url = SealedField(
         blank=True,
@@ -104,6 +113,8 @@ class Account(Watched):
     tier = models.CharField(
         max_length=24, blank=True, help_text="free, tier_1 …; empty: unknown."
     )
+    # What its kind found out about the account, such as a project or an e-mail.
+    facts = models.JSONField(default=dict, editable=False)
     cleared_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -118,7 +129,11 @@ class Account(Watched):
     def set_secret(self, secret: str) -> None:
         """Replace the credential (not saved)."""
         self.secret = secret
-        self.secret_hint = shorten(secret)
+        self.secret_hint = hint_of(self.kind, secret) or shorten(secret)
+        if self.kind == self.Kind.GEMINI_WEB:
+            # The history of the cookies begins anew.
+            since = {"pasted_at": clock.now().timestamp()}
+            self.facts = {**self.facts, WEB_FACTS: since}
         self.fingerprint = fingerprint(self.kind, secret)
 
     @classmethod

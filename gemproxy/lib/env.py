@@ -122,5 +122,10 @@ def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, **changes}
 
 
+def hand_over(name: str, value: str) -> None:
+    """Set a variable that a library of ours reads by itself."""
+    os.environ[name] = value
+
+
 def _split(text: str) -> list[str]:
     return [item.strip() for item in text.replace("\n", ",").split(",") if item.strip()]

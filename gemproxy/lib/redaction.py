@@ -8,8 +8,15 @@ PATTERNS = (
     re.compile(r"\bAIza[0-9A-Za-z_-]{20,}"),
     re.compile(r"\bAQ\.[0-9A-Za-z_-]{20,}"),
     re.compile(r"\bxai-[0-9A-Za-z_-]{16,}"),
+    re.compile(r"\b1//0[0-9A-Za-z_-]{16,}"),
+    re.compile(r"\b4(?:/|%2F)0A[0-9A-Za-z_-]{16,}"),
+    re.compile(r"\bGOCSPX-[0-9A-Za-z_-]{16,}"),
     re.compile(r"\bya29\.[0-9A-Za-z_.-]{16,}"),
     re.compile(r"\bsk-[0-9A-Za-z_-]{16,}"),
+    re.compile(r"\bg\.a[0-9A-Za-z_-]{3,}[0-9A-Za-z._-]{17,}"),
+    re.compile(r"\bsidts-[0-9A-Za-z_-]{8,}"),
+    re.compile(r"(?<=__Secure-1PSID=)[^;\s\"']+|(?<=1PSIDTS=)[^;\s\"']+"),
+    re.compile(r"(?<=1PSIDCC=)[^;\s\"']+"),
 )
 PARAMETER = re.compile(r"([?&](?:key|token|access_token)=)[^&\s\"']+", re.IGNORECASE)
 BEARER = re.compile(r"(?i)\b(bearer\s+)[0-9A-Za-z._~+/=-]{8,}")

@@ -19,12 +19,15 @@ from accounts.admin.displays import NOTHING, ago, badge, compact, two_lines
 from accounts.models import Account, UsageHour
 from gemproxy.adminkit import ChangeList, ModelAdmin, header_link
 from gemproxy.lib import clock
-from proxy.admin import standing
+from proxy.admin import standing, web_session
+from proxy.admin.login_facts import facts_table
 from proxy.admin.probe import try_account
+from proxy.admin.sign_in import sign_in_page
 from proxy.admin.standing import TROUBLE, CauseFilter, RestFilter, running_rests
 from proxy.admin.timeline import EventInline, LimitInline, RestInline
 from proxy.admin.upstream_forms import AccountForm, CoolForm, PasteForm
-from proxy.imports import ImportResult, import_secrets
+from proxy.importing import import_data
+from proxy.imports import ImportResult
 
 State = Account.State
 MOST_TESTED = 10
@@ -61,7 +64,7 @@ class AccountAdmin(ModelAdmin):
     list_filter = ("state", CauseFilter, RestFilter, "kind")
     search_fields = ("label", "secret_hint", "base_url", "state_cause")
     actions = ("enable", "disable", "clear", "cool", "test_now")
-    actions_list = ("paste",)
+    actions_list = ("paste", "sign_in")
     ordering = (TROUBLE.asc(), "-state_since", "id")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type:
@@ -73,16 +76,19 @@ class AccountAdmin(ModelAdmin):
             return [(None, {"fields": ["kind", "label", *secrets]})]
         if obj.proxy_url:
             secrets.append("drop_proxy")
+        found = [("Google account", {"fields": ["login"]})] if _is_login(obj) else []
         return [
             (None, {"fields": ["label", "kind", *NOW, "in_use", "clear_now"]}),
+            *found,
             ("Scheduling", {"fields": SCHEDULING}),
             ("Credential", {"fields": secrets}),
+            *_of_kind(obj),
         ]
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Account | None = None
     ) -> tuple[str, ...]:
-        return ("kind", *NOW) if obj else ()
+        return ("kind", *NOW, "login", "renewal") if obj else ()
 
     def get_inlines(self, request: HttpRequest, obj: Account | None) -> Iterable[type]:
         return self.inlines if obj else ()
@@ -90,9 +96,11 @@ class AccountAdmin(ModelAdmin):
     def save_model(
         self, request: HttpRequest, obj: Account, form: AccountForm, change: bool
     ) -> None:
-        super().save_model(request, obj, form, change)
         if not change:
+            super().save_model(request, obj, form, change)
             return
+        # Only what the form says: a job may renew the credential at the same moment.
+        obj.save(update_fields=form.columns())
         by = request.user.get_username()
         if not form.cleaned_data["in_use"]:
             obj.disable(by)
@@ -167,8 +175,8 @@ class AccountAdmin(ModelAdmin):
         form = PasteForm(request.POST or None)
         result = None
         if request.method == "POST" and form.is_valid():
-            result = _import(form.cleaned_data)
-            form = PasteForm()
+            result = _import_or_say_why(form)
+            form = PasteForm() if result else form
         context = {
             **self.admin_site.each_context(request),
             "title": "Paste many accounts",
@@ -177,6 +185,22 @@ class AccountAdmin(ModelAdmin):
             "result": result,
         }
         return TemplateResponse(request, "admin/accounts/account/paste.html", context)
+
+    @header_link("Sign in at Google", "sign-in")
+    def sign_in(self, request: HttpRequest) -> HttpResponse:
+        """Add a Gemini CLI account by signing in; see ``proxy.admin.sign_in``."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Sign a Gemini CLI account in",
+            "opts": self.opts,
+        }
+        return sign_in_page(request, context)
+
+    @admin.display(description="What Google says")
+    def login(self, account: Account) -> SafeString:
+        return facts_table(account)
 
     @admin.display(description="Account", ordering="label")
     def name(self, account: Account) -> str | SafeString:
@@ -201,6 +225,10 @@ class AccountAdmin(ModelAdmin):
     def used(self, account: Account) -> str | SafeString:
         return ago(account.last_used_at)
 
+    @admin.display(description="Renewal")
+    def renewal(self, account: Account) -> str | SafeString:
+        return web_session.renewal(account)
+
     @admin.display(description="Last 24 h")
     def last_24h(self, account: Account) -> str | SafeString:
         failed = account.day["failed"]
@@ -219,6 +247,10 @@ class AccountAdmin(ModelAdmin):
         return format_html(
             '<div title="{}">{} {}</div>', account.base_url, host, proxied
         )
+
+
+def _is_login(account: Account) -> bool:
+    return account.kind == Account.Kind.CODE_ASSIST
 
 
 def _last_day(accounts: list[int]) -> dict[int, dict[str, int]]:
@@ -256,14 +288,29 @@ def _each(
     return sum(act(account, by) is not False for account in accounts)
 
 
+def _of_kind(account: Account) -> list[Any]:
+    """Return the parts of the page that only accounts of this kind have."""
+    if account.kind == Account.Kind.GEMINI_WEB:
+        return [("Cookies", {"fields": ["renewal"]})]
+    return []
+
+
 def _accounts(count: int) -> str:
     return "1 account" if count == 1 else f"{count} accounts"
 
 
+def _import_or_say_why(form: PasteForm) -> ImportResult | None:
+    try:
+        return _import(form.cleaned_data)
+    except ValueError as error:
+        form.add_error("lines", str(error))
+        return None
+
+
 def _import(values: dict[str, str]) -> ImportResult:
-    return import_secrets(
+    return import_data(
         values["kind"],
-        values["lines"].splitlines(),
+        values["lines"],
         base_url=values["base_url"],
         proxy_url=values["proxy_url"],
         label=values["label"],

@@ -12,6 +12,10 @@ from gemproxy.lib import clock
 from proxy.imports import PROXY_SCHEMES, checked_url
 from proxy.upstreams.kinds import KINDS, kind_named
 
+KIND_CHOICES = [(kind.name, kind.label) for kind in KINDS.values()]
+WARNINGS = " ".join(f"{k.label}: {k.warning}" for k in KINDS.values() if k.warning)
+#: Kinds whose secrets people paste as files or tables.
+LONG_SECRETS = (Account.Kind.GEMINI_WEB, Account.Kind.CODE_ASSIST)
 MOST_PASTED = 500_000
 LONGEST_REST = datetime.timedelta(days=365)
 
@@ -27,6 +31,13 @@ def valid_proxy(url: str) -> str:
 def _secret_field(**options: Any) -> forms.CharField:
     attrs = {"autocomplete": "off", "spellcheck": "false"}
     return forms.CharField(widget=PasswordInput(attrs=attrs), **options)
+
+
+class SecretArea(Textarea):
+    """Takes a secret of several lines, and never shows one."""
+
+    def format_value(self, value: Any) -> str:
+        return ""
 
 
 class AccountForm(forms.ModelForm):
@@ -58,7 +69,7 @@ class AccountForm(forms.ModelForm):
         required=False,
         assume_scheme="https",
         widget=TextInput(),
-        help_text="Empty: GEMINI_BASE_URL, else Google's own address.",
+        help_text=Account._meta.get_field("base_url").help_text,
     )
 
     class Meta:
@@ -67,6 +78,9 @@ class AccountForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if "kind" in self.fields:
+            self.fields["kind"].choices = KIND_CHOICES
+            self.fields["kind"].help_text = WARNINGS
         stored = self.instance.pk is not None
         if stored:
             disabled = self.instance.state == Account.State.DISABLED
@@ -75,6 +89,9 @@ class AccountForm(forms.ModelForm):
             del self.fields["in_use"], self.fields["clear_now"]
         secret = self.fields["new_secret"]
         secret.required = not stored
+        if not stored or self.instance.kind in LONG_SECRETS:
+            rows = {"rows": 4, "autocomplete": "off", "spellcheck": "false"}
+            secret.widget = SecretArea(attrs=rows)
         if stored:
             secret.help_text = (
                 f"Stored: {self.instance.secret_hint}. Leave empty to keep it."
@@ -105,6 +122,16 @@ class AccountForm(forms.ModelForm):
     def clean_new_proxy(self) -> str:
         return valid_proxy(self.cleaned_data["new_proxy"])
 
+    def columns(self) -> list[str]:
+        """Return the columns that the form changes."""
+        own = {field.name for field in Account._meta.concrete_fields}
+        found = [name for name in self.changed_data if name in own]
+        if self.cleaned_data["new_secret"]:
+            found += ["secret", "secret_hint", "fingerprint", "facts"]
+        if self.cleaned_data["new_proxy"] or self.cleaned_data.get("drop_proxy"):
+            found.append("proxy_url")
+        return found
+
     def save(self, commit: bool = True) -> Account:
         values = self.cleaned_data
         if values["new_secret"]:
@@ -119,16 +146,16 @@ class AccountForm(forms.ModelForm):
 class PasteForm(forms.Form):
     """Many credentials of one kind, one on each line."""
 
-    kind = forms.ChoiceField(
-        choices=[(kind.name, kind.label) for kind in KINDS.values()], widget=Select()
-    )
+    kind = forms.ChoiceField(choices=KIND_CHOICES, widget=Select(), help_text=WARNINGS)
     lines = forms.CharField(
         label="Credentials",
         max_length=MOST_PASTED,
         widget=Textarea(
             attrs={"rows": 12, "spellcheck": "false", "autocomplete": "off"}
         ),
-        help_text="One on each line. Those already in the pool are left out.",
+        help_text="Keys: one on each line. Logins: JSON, any number. Cookies: in any"
+        " form, with a line of dashes between accounts. Those already in the pool are"
+        " left out, or renewed.",
     )
     base_url = forms.URLField(
         label="Base URL", required=False, assume_scheme="https", widget=TextInput()

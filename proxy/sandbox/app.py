@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from proxy.sandbox import behaviours, endpoints, pages, shaping
+from proxy.sandbox import behaviours, code_assist, endpoints, oauth, pages, shaping, xai
 from proxy.sandbox.answers import Answer
 from proxy.sandbox.behaviours import Behaviour
 from proxy.sandbox.control import PREFIX, control
@@ -84,6 +84,15 @@ class Sandbox:
             self.state.by_status[exchange.status] += 1
 
     async def _answer(self, exchange: Exchange) -> None:
+        if exchange.path in oauth.PATHS:
+            await oauth.answer(exchange, self.state.logins)
+            return
+        if exchange.path.startswith(code_assist.PREFIX):
+            await code_assist.answer(exchange, self.state)
+            return
+        if exchange.path.startswith(xai.PREFIX):
+            await self.state.xai.answer(exchange)
+            return
         task = _route(exchange)
         if task is None:
             page = pages.not_found(exchange.path)
@@ -196,6 +205,8 @@ async def _disconnect(receive: Receive) -> None:
 
 
 def _key_of(exchange: Exchange) -> str:
+    if exchange.path.startswith(xai.PREFIX):
+        return xai.key_of(exchange)
     return exchange.headers.get("x-goog-api-key") or exchange.query.get("key", "")
 
 

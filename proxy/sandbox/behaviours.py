@@ -6,6 +6,7 @@ from typing import Any
 
 from proxy.sandbox.faults import CREDENTIAL_FAULTS, REFUSALS, overloaded
 from proxy.sandbox.keys import behaviour_in
+from proxy.sandbox.xai_faults import KEY_BLOCKED, XAI_NAMES
 
 _SHAPING = (
     "stall",
@@ -24,7 +25,10 @@ _SHAPING = (
     "erroronly",
 )
 _SENDING = ("slow", "split", "drip", "headstall", "html", "bare", "emptybody")
-NAMES = frozenset({*REFUSALS, *_SHAPING, *_SENDING, "ok", "flaky", "limited"})
+NAMES = frozenset(
+    {*REFUSALS, *_SHAPING, *_SENDING, *XAI_NAMES, "ok", "flaky", "limited"}
+)
+_OF_CREDENTIALS = CREDENTIAL_FAULTS | {KEY_BLOCKED}
 
 _PARAMS: dict[str, type | tuple[type, ...]] = {
     "seconds": (int, float),
@@ -94,7 +98,7 @@ class Behaviours:
     def take(self, key: str, model: str, *, runs_model: bool) -> Behaviour:
         """The behaviour for one call, which is counted where it shows."""
         behaviour = self._find(key)
-        if not runs_model and behaviour.name not in CREDENTIAL_FAULTS:
+        if not runs_model and behaviour.name not in _OF_CREDENTIALS:
             return Behaviour()
         if behaviour.params.get("model", model) != model:
             return Behaviour()

@@ -6,7 +6,10 @@ it means repeated, ``{}`` a map from strings.
 
 from functools import cache
 
+from proxy.sandbox.code_assist_fields import CODE_ASSIST
+
 MESSAGES: dict[str, dict[str, str]] = {
+    **CODE_ASSIST,
     "GenerateContentRequest": {
         "model": "string",
         "contents": "Content[]",

@@ -3,7 +3,7 @@
 import re
 
 _FORM = re.compile(r"AIzaSy[A-Za-z0-9_-]{33}")
-_ENCODED = re.compile(r"AIzaSy(Sandbox-([a-z]+)-\d{6})x*")
+_ENCODED = re.compile(r"(?:AIzaSy|xai-)(Sandbox-([a-z]+)-\d{6})x*")
 _LENGTH = 39
 
 

@@ -12,6 +12,8 @@ from proxy.sandbox.behaviours import Behaviours
 from proxy.sandbox.exchange import Exchange
 from proxy.sandbox.keys import label
 from proxy.sandbox.limiter import Limiter
+from proxy.sandbox.logins import Logins
+from proxy.sandbox.xai import Xai
 
 _KEPT = 500
 _SECRET_HEADERS = ("x-goog-api-key", "authorization", "cookie")
@@ -36,6 +38,8 @@ class State:
         """Back to how it started. Streams that still run go on and stay counted."""
         self.behaviours.reset()
         self.limiter = Limiter(self._clock)
+        self.logins = Logins(self._clock)
+        self.xai = Xai(self.behaviours, self.pace)
         self.requests = 0
         self.cancelled = 0
         self.by_key: Counter[str] = Counter()

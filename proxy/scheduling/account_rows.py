@@ -3,6 +3,8 @@
 import datetime
 from collections.abc import Iterable
 
+from django.conf import settings
+
 from accounts.models import Account
 from gemproxy.lib.secrets import SecretUnreadable
 from proxy.scheduling.health import Rest
@@ -12,6 +14,8 @@ from proxy.scheduling.store import StoredLimit, StoredRest
 from proxy.upstreams.base import AccountConfig
 
 UNREADABLE = "unreadable"
+#: The tiers of accounts of which nobody says another.
+USUAL_TIERS = {Account.Kind.CODE_ASSIST: "code_assist"}
 
 
 def config_of(row: Account) -> AccountConfig:
@@ -88,10 +92,16 @@ def _member(row: Account, config: AccountConfig | None) -> Member:
         cleared=_seconds(row.cleared_at),
         priority=row.priority,
         weight=max(row.weight, 1),
-        concurrency=row.concurrency,
+        concurrency=row.concurrency or _usual_seats(row.kind),
         limits=Limits(row.rpm, row.tpm, row.rpd),
-        tier=row.tier,
+        tier=row.tier or USUAL_TIERS.get(row.kind, ""),
     )
+
+
+def _usual_seats(kind: str) -> int:
+    """Return how many requests an account takes at once if its row sets no bound."""
+    web = kind == Account.Kind.GEMINI_WEB
+    return int(settings.GEMINI_WEB_CONCURRENCY) if web else 0
 
 
 def _seconds(at: datetime.datetime | None) -> float:

@@ -15,10 +15,10 @@ from typing import Any
 from django.conf import settings
 from django.db import Error as DatabaseTrouble
 
-from accounts.models import Account
 from gemproxy.lib import clock, db
 from proxy.catalog import RoutePlan, TargetPlan
 from proxy.errors import BadRequest, Fault, NoAccount, Verdict
+from proxy.scheduling.adapter_options import options_of
 from proxy.scheduling.health import Rest
 from proxy.scheduling.history import UNCOUNTED
 from proxy.scheduling.keeping import Keeper, Notes, Store
@@ -117,6 +117,11 @@ class Pool:
         """Return how many accounts may be used, resting ones included."""
         with self._lock:
             return sum(member.usable for member in self._roster.members.values())
+
+    def kinds(self) -> set[str]:
+        """Return the kinds of which there is an account, usable or not."""
+        with self._lock:
+            return {member.kind for member in self._roster.members.values()}
 
     async def lease(
         self,
@@ -305,6 +310,8 @@ class Pool:
         await self._keeper.aclose()
         if self._shared is not None:
             await self._shared.aclose()
+        for adapter in self._adapters.values():
+            await adapter.aclose()
         await self._clients.aclose()
 
     async def _hand_out(self, asked: Asked, offers: Offers) -> Lease | None:
@@ -371,9 +378,12 @@ class Pool:
 def make_adapter(kind: str, clients: Clients) -> Adapter:
     """Return a new adapter of a kind, on the operator's default base URL."""
     entry = KINDS[kind]
-    base = settings.GEMINI_BASE_URL if kind == Account.Kind.GEMINI_API else ""
+    base = getattr(settings, entry.base_url_setting, "")
     made: Adapter = entry.adapter_class()(
-        clients, base or entry.default_base_url, version=settings.VERSION
+        clients,
+        base or entry.default_base_url,
+        version=settings.VERSION,
+        **options_of(kind),
     )
     return made
 

@@ -53,9 +53,21 @@ FREE = (
     (("pro",), Limits(5, 250_000, 100)),
 )
 
+# What is asked a day of a Gemini CLI login for whose account nothing else is known, by
+# how the model's name begins; the first that fits counts.
+CODE_ASSIST = (
+    ("gemini-2.5-pro-preview", Limits(rpd=1000)),
+    ("gemini-2.5-pro", Limits(rpd=100)),
+    ("gemini-2.5-flash-lite", UNKNOWN),
+    ("gemini-2.5-flash", Limits(rpd=1000)),
+)
+
 
 def tier_limits(tier: str, model: str) -> Limits:
     """Return what a tier grants for a model; nothing is known of paid ones."""
+    if tier.lower() == "code_assist":
+        begun = (limits for head, limits in CODE_ASSIST if model.startswith(head))
+        return next(begun, UNKNOWN)
     if tier.lower() != "free":
         return UNKNOWN
     found = (limits for words, limits in FREE if all(word in model for word in words))

@@ -18,6 +18,7 @@ from gemproxy.lib.bodies import (
     Stranger,
 )
 from gemproxy.lib.cors import allow_origin, preflight
+from gemproxy.lib.network import client_ip
 from proxy.errors import (
     BadRequest,
     Busy,
@@ -29,6 +30,7 @@ from proxy.errors import (
 )
 from proxy.runtime import runtime
 from proxy.surfaces.dialects import dialect_of, fault_response
+from proxy.surfaces.xai import brings_key, may_bring_key
 
 ROOTS = frozenset(
     {
@@ -43,8 +45,11 @@ ROOTS = frozenset(
         "health",
         "healthz",
         "wake",
+        "xai",
     }
 )
+#: Where a key of the provider's may stand in place of a token.
+KEYED = "/xai/"
 
 
 def is_api(path: str) -> bool:
@@ -68,6 +73,10 @@ def application() -> LeanHandler:
 async def is_known(scope: dict[str, Any]) -> bool:
     """Return whether the sender of a request head holds a valid token."""
     headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+    if scope["path"].startswith(KEYED) and brings_key(headers):
+        peer, _port = scope["client"] or ("", 0)
+        forwarded = headers.get("x-forwarded-for", "")
+        return may_bring_key(client_ip(peer, forwarded, settings.TRUSTED_PROXY_HOPS))
     text = credentials(headers, scope["query_string"].decode("latin-1"))
     return bool(text) and await runtime.door.open(text) is not None
 

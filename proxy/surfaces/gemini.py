@@ -15,7 +15,7 @@ from proxy.runtime import runtime
 from proxy.surfaces.base import Surface
 from proxy.surfaces.dialects import GEMINI, json_response
 from proxy.surfaces.schema import body
-from proxy.surfaces.streams import Opening
+from proxy.surfaces.streams import Opening, remarked
 from proxy.wire import gemini
 from proxy.wire.error_bodies import gemini_frame, google_error
 from proxy.wire.json_schemas import GEMINI_ANSWER, GEMINI_REQUEST
@@ -64,12 +64,13 @@ class ModelMethod(Surface):
             raise BadRequest("The request body must be a JSON object.")
         call = self.new_call(**_fields(asked, model, method))
         if not call.stream:
-            return _raw(await runtime.gateway.answer(call))
+            event = await runtime.gateway.answer(call)
+            return remarked(_raw(event), event.data)
         opening = Opening(runtime.gateway.stream(call))
         await opening.first(settings.STREAM_COMMIT_MS / 1000)
-        if request.query_params.get("alt") == "sse":
-            return _sse(opening)
-        return _array(opening)
+        sse = request.query_params.get("alt") == "sse"
+        response = _sse(opening) if sse else _array(opening)
+        return remarked(response, opening.head())
 
 
 def _fields(asked: dict[str, Any], model: str, method: str) -> dict[str, Any]:

@@ -19,7 +19,10 @@ class Listing(Surface):
 
     def offered(self) -> list[ModelInfo]:
         assert self.caller is not None  # noqa: S101
-        models = runtime.gateway.catalog.models()
+        gateway = runtime.gateway
+        # Models that nobody could serve would only fill the lists; without any
+        # account at all they show what is to come.
+        models = gateway.catalog.models(gateway.pool.kinds() or None)
         return [model for model in models if limits.may_use(self.caller, model.name)]
 
 

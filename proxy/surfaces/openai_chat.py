@@ -21,7 +21,7 @@ from proxy.runtime import runtime
 from proxy.surfaces.base import Surface, new_id
 from proxy.surfaces.dialects import json_response
 from proxy.surfaces.schema import body
-from proxy.surfaces.streams import Opening
+from proxy.surfaces.streams import Opening, remarked
 from proxy.tasks import gather
 from proxy.wire.json_schemas import CHAT_ANSWER, CHAT_REQUEST
 from proxy.wire.openai_answer import Style, render_chat
@@ -59,28 +59,29 @@ class ChatCompletions(Surface):
         call = self.new_call(**chat_fields(chat))
         style = style_of(chat)
         if call.stream:
-            response = await self._stream(call, style)
-        else:
-            response = await self._whole(call, style)
-        if chat.dropped:
-            response["x-gemproxy-dropped"] = ", ".join(chat.dropped)
-        return response
+            return await self._stream(call, style, chat.dropped)
+        return await self._whole(call, style, chat.dropped)
 
-    async def _whole(self, call: Call, style: Style) -> HttpResponseBase:
+    async def _whole(
+        self, call: Call, style: Style, dropped: list[str]
+    ) -> HttpResponseBase:
         data = await answer_copies(runtime.gateway, call)
         rendered, signatures = render_chat(data, style)
         await remember(call, signatures)
-        return json_response(rendered)
+        return remarked(json_response(rendered), data, dropped)
 
-    async def _stream(self, call: Call, style: Style) -> HttpResponseBase:
+    async def _stream(
+        self, call: Call, style: Style, dropped: list[str]
+    ) -> HttpResponseBase:
         opening = Opening(stream_copies(runtime.gateway, call))
         await opening.first(settings.STREAM_COMMIT_MS / 1000)
-        return StreamResponse(
+        response = StreamResponse(
             events(call, opening, ChatStream(style)),
             keep_alive=ChatStream.keep_alive,
             interval=settings.KEEP_ALIVE_SECONDS,
             release=opening.aclose,
         )
+        return remarked(response, opening.head(), dropped)
 
 
 async def read_chat(
@@ -118,7 +119,11 @@ def chat_fields(chat: ChatRequest) -> dict[str, Any]:
 
 
 def style_of(chat: ChatRequest) -> Style:
+    targets = runtime.gateway.catalog.resolve(chat.model).targets
+    # xAI's pictures have addresses, which all clients show as Markdown.
+    hosted = any(target.kind == "xai" for target in targets)
     return Style(
+        images="markdown" if hosted else "images",
         id=new_id("chatcmpl-"),
         model=chat.model,
         created=int(clock.now().timestamp()),

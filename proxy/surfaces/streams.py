@@ -1,9 +1,14 @@
 """The start of a stream: a real status as long as there is nothing to show."""
 
 import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.http.response import HttpResponseBase
 
 from proxy.calls import Event
 from proxy.gateway import Batches
+from proxy.wire.remarks import headers_for
 
 
 class Opening:
@@ -28,6 +33,13 @@ class Opening:
             raise
         if self._first.done():
             self._first.result()
+
+    def head(self) -> dict[str, Any]:
+        """Return the first chunk if it has come, else an empty one."""
+        if self._first is None or not self._first.done():
+            return {}
+        first = self._first.result()
+        return first[0].data if first else {}
 
     @property
     def ready(self) -> bool:
@@ -54,3 +66,15 @@ class Opening:
             # Looked at, so that a fault nobody is left to hear is no complaint.
             await asyncio.gather(self._first, return_exceptions=True)
         await self._source.aclose()
+
+
+def remarked(
+    response: HttpResponseBase, data: Mapping[str, Any], dropped: Iterable[str] = ()
+) -> HttpResponseBase:
+    """Give a response the headers for what its answer says about itself.
+
+    ``dropped`` names parameters that the surface left out.
+    """
+    for name, value in headers_for(data, dropped).items():
+        response[name] = value
+    return response

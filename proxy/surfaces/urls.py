@@ -2,9 +2,10 @@
 
 from django.urls import path, re_path
 
-from proxy.surfaces import gemini, models, simple
+from proxy.surfaces import cookies, gemini, models, simple
 from proxy.surfaces.openai_chat import ChatCompletions
 from proxy.surfaces.openai_embeddings import Embeddings
+from proxy.surfaces.xai import Relay
 
 # SDKs and people double the version, leave it out, or put /gemini before it.
 ANY = r"^(?:gemini/)?(?:(?:v1|v1beta|v1alpha)/)*"
@@ -25,10 +26,13 @@ urlpatterns = [
     path("api/info", simple.Info.as_view()),
     path("api/models", simple.ModelCards.as_view()),
     path("api/operator/status", simple.OperatorStatus.as_view()),
+    path("api/cookies", cookies.Cookies.as_view()),
+    path("api/cookies/status", cookies.CookiesStatus.as_view()),
     path("v1/generate", simple.Generate.as_view()),
     path("v1/chat/completions", ChatCompletions.as_view()),
     path("v1/embeddings", Embeddings.as_view()),
     path("v1/models", models.UnionModels.as_view()),
+    path("xai/<path:path>", Relay.as_view()),
     path("v1beta/models/<str:model>:<str:method>", gemini.ModelMethod.as_view()),
     re_path(ANY + r"models/(?P<model>.+):" + METHOD, AnyModelMethod.as_view()),
     re_path(ANY + r"(?P<model>tunedModels/.+):" + METHOD, AnyModelMethod.as_view()),

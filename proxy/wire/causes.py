@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from proxy.wire.account_causes import ACCOUNTS, SIGN_INS
 from proxy.wire.cause_forms import Cause, callers, failing, note, out, rest
+from proxy.wire.xai_causes import XAI
 
 __all__ = ["RULES", "Cause", "cause_of", "is_limit", "row_of"]
 
@@ -331,7 +332,7 @@ _OURS = {
 }
 
 RULES: Mapping[str, Cause] = MappingProxyType(
-    _CALLERS | _QUOTAS | _PROVIDERS | _EGRESS | {**ACCOUNTS, **SIGN_INS} | _OURS
+    _CALLERS | _QUOTAS | _PROVIDERS | _EGRESS | {**ACCOUNTS, **SIGN_INS, **XAI} | _OURS
 )
 
 _KEPT_LIMITS = frozenset({"minute_limit", "day_limit"})

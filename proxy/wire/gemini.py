@@ -199,9 +199,9 @@ class Progress:
             self.has_content = True
         if part.get("thought"):
             self.has_thoughts = True
-        elif "inlineData" in part:
-            mime = str(mapping(part["inlineData"]).get("mimeType", ""))
-            self.images += mime.startswith("image/")
+        elif "inlineData" in part or "fileData" in part:
+            media = mapping(part.get("inlineData") or part.get("fileData"))
+            self.images += str(media.get("mimeType", "")).startswith("image/")
 
     @property
     def usage(self) -> Usage:

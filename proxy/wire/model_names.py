@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from proxy.wire.xai_models import is_grok
+
 Family = Literal["gemini", "gemma", "other"]
 
 #: The version given to aliases without a number: they follow the newest model.
@@ -31,6 +33,11 @@ class ModelName:
     def takes_system(self) -> bool:
         """Does it take a systemInstruction?"""
         return self.family != "gemma"
+
+    @property
+    def json_beside_tools(self) -> bool:
+        """Does it take a JSON format and functions in one request?"""
+        return self.gemini3 or is_grok(self.bare)
 
     def has(self, word: str) -> bool:
         """Is ``word`` one of the name's parts, as "pro" in gemini-3-pro-preview?"""

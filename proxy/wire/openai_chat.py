@@ -120,7 +120,7 @@ def _settle_format(
     made: Generation, box: Toolbox, talk: Conversation, model: str
 ) -> None:
     """Ask for JSON in words where the model refuses the format beside tools."""
-    if made.json and box.tools and not model_name(model).gemini3:
+    if made.json and box.tools and not model_name(model).json_beside_tools:
         talk.system.append(json_by_words(made))
 
 

@@ -12,6 +12,10 @@ SIGNATURE = re.compile(
     re.IGNORECASE,
 )
 
+EFFORT = re.compile(
+    r"(?:does not support parameter|not supported on this model:?) .?reasoning",
+    re.IGNORECASE,
+)
 KEYS = ("thoughtSignature", "thought_signature")
 
 
@@ -19,10 +23,13 @@ def repair(message: str, body: dict[str, Any]) -> dict[str, Any] | None:
     """Return a body to try instead, or None when the refusal cannot be mended.
 
     A refused JSON schema becomes the older OpenAPI form; signatures that another
-    account, project or model made become the documented value that skips the check.
+    account, project or model made become the documented value that skips the check;
+    how much to think is left to a model that cannot be told.
     """
     if SIGNATURE.search(message):
         return bypassed(body)
+    if EFFORT.search(message):
+        return without_thinking(body)
     if SCHEMA.search(message):
         return strict_body(body)
     return None
@@ -31,6 +38,15 @@ def repair(message: str, body: dict[str, Any]) -> dict[str, Any] | None:
 def repair_signatures(message: str, body: dict[str, Any]) -> dict[str, Any] | None:
     """Like ``repair``, for native requests: only what our change of accounts broke."""
     return bypassed(body) if SIGNATURE.search(message) else None
+
+
+def without_thinking(body: dict[str, Any]) -> dict[str, Any] | None:
+    """Return a copy without a thinkingConfig, None when there is none."""
+    config = body.get("generationConfig")
+    if not isinstance(config, dict) or "thinkingConfig" not in config:
+        return None
+    kept = {k: v for k, v in config.items() if k != "thinkingConfig"}
+    return {**body, "generationConfig": kept}
 
 
 def bypassed(body: dict[str, Any]) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from proxy.wire.openai_fields import (
     whole,
     wrong,
 )
+from proxy.wire.xai_models import efforts
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
@@ -70,8 +71,12 @@ def profile(model: str) -> Profile:
     """Return how ``model`` thinks, per Google's thinking guide.
 
     An unknown newer id is steered by levels; its lowest is LOW for a Pro from 3 and
-    a Flash from 3.7 on, else MINIMAL.
+    a Flash from 3.7 on, else MINIMAL. Models of xAI take the efforts that their
+    names tell.
     """
+    if known := efforts(model):
+        levels = tuple(word.upper() for word in known)
+        return Profile(control="level", levels=levels, off="none" in known)
     named = model_name(model)
     if named.family == "gemma" and named.version >= (4, 0):
         return Profile(control="level", levels=("MINIMAL", "HIGH"))
@@ -118,6 +123,8 @@ def from_effort(model: str, effort: str) -> dict[str, Any] | None:
     shown = effort != "none"
     if known.control == "budget":
         return {"thinkingBudget": _budget(known, effort), "includeThoughts": shown}
+    if effort == "none" and known.off:
+        return {"thinkingBudget": 0, "includeThoughts": False}
     level = next(word for word in _LEVELS[effort] if word in known.levels)
     return {"thinkingLevel": level, "includeThoughts": shown}
 

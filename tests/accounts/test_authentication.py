@@ -257,3 +257,29 @@ async def test_memory_of_the_door_is_bounded(
         await door.open(tokens.make())
     assert len(door._entries) <= 10
     assert door._looking == {}
+
+
+async def test_a_guest_has_the_default_plan_and_is_counted_by_address(
+    transactional_db: None,
+) -> None:
+    await db.run(
+        lambda: Plan.objects.create(name="all", is_default=True, models=["grok-*"])
+    )
+    door = Door()
+    caller = await door.guest("192.0.2.7")
+    assert (caller.user_id, caller.token_id, caller.scope) == (None, None, "api")
+    assert (caller.plan, caller.limits.models) == ("all", ("grok-*",))
+    assert caller.key == "g192.0.2.7"
+    assert await door.guest("192.0.2.7") is caller
+    assert (await door.guest("192.0.2.8")).key != caller.key
+
+
+async def test_a_guests_plan_changes_when_something_changed(
+    transactional_db: None,
+) -> None:
+    door = Door()
+    assert (await door.guest("192.0.2.7")).plan == ""
+    await db.run(lambda: Plan.objects.create(name="new", is_default=True))
+    assert (await door.guest("192.0.2.7")).plan == ""
+    door.forget()
+    assert (await door.guest("192.0.2.7")).plan == "new"

@@ -18,6 +18,12 @@ SECRETS = {
     "newer google key": "AQ.Ab8RN6KabcdefghijklmnopQRSTUV",
     "xai key": "xai-abcdefghij0123456789",
     "oauth token": "ya29.a0AfH6SMBabcdefgh-ijkl",
+    "refresh token": "1//0gAbCdEfGhIjKlMnOp-qrst",
+    "sign-in code": "4/0AbCdEfGhIjKlMnOpQrSt",
+    "sign-in code in a URL": "4%2F0AbCdEfGhIjKlMnOpQrSt",
+    "oauth client": "GOCSPX-AbCdEfGhIjKlMnOpQ",
+    "web session": "g.a000AbCdEfGhIjKlMnOpQr.StUv",
+    "web session's second": "sidts-CjIBAbCdEfGhIjKl",
     "openai key": "sk-proj-abcdefghijklmnop",
 }
 

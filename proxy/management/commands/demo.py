@@ -24,8 +24,9 @@ from gemproxy.supervision import Program, Supervisor
 from proxy import schedules
 from proxy.demonstration import ADMIN, CALLER, Credentials, seed
 from proxy.first_start import address_of
+from proxy.sandbox.logins import CLIENT_ID, CLIENT_SECRET
 
-SANDBOX_PORT = 8199
+SANDBOX_PORT, WEB_PORT = 8199, 8198
 HEALTH_SECONDS = 60
 # The demo is its own world: nothing of the operator's own settings may leak in.
 BLANK = (
@@ -41,15 +42,23 @@ BLANK = (
     "ENCRYPTION_KEYS_FILE",
     "GEMINI_API_KEYS",
     "GEMINI_API_KEYS_FILE",
+    "GEMINI_CLI_CLIENT_SECRET_FILE",
     "HOST_URL",
     "PUBLIC_URL",
     "REDIS_URL",
     "REDIS_URL_FILE",
     "RENDER_EXTERNAL_URL",
+    "SECURE_1PSID",
+    "SECURE_1PSID_FILE",
     "SECRET_KEY",
     "SECRET_KEY_FALLBACKS",
     "SECRET_KEY_FALLBACKS_FILE",
     "SECRET_KEY_FILE",
+    "XAI_API_KEYS",
+    "XAI_API_KEYS_FILE",
+    "XAI_CALLER_IPS",
+    "XAI_CALLER_KEYS",
+    "XAI_RESPONSE_FORMAT",
 )
 
 
@@ -65,6 +74,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--sandbox-port", type=int, help="default: 8199 or a free one"
         )
+        parser.add_argument(
+            "--web-port", type=int, help="of its gemini.google.com; default: a free one"
+        )
         parser.add_argument("--inside", action="store_true", help="(used by itself)")
 
     def handle(self, **options: Any) -> None:
@@ -75,12 +87,13 @@ class Command(BaseCommand):
         sock = self._bound(options["host"], options["port"])
         migrating.prepare(allowed=True, say=self._say)
         schedules.sync()
-        credentials = seed()
+        credentials = seed(options["web_port"])
         connections.close_all()
         listen(sock)
         address = address_of(options["host"], options["port"])
         self._announce_when_ready(address, credentials)
-        programs = self._programs(sock.fileno(), options["sandbox_port"])
+        ports = options["sandbox_port"], options["web_port"]
+        programs = self._programs(sock.fileno(), *ports)
         grace = settings.SHUTDOWN_GRACE_SECONDS
         sys.exit(Supervisor(programs, grace=grace).run())
 
@@ -88,9 +101,11 @@ class Command(BaseCommand):
         """Begin again with the demo's own environment; never returns."""
         self._bound(options["host"], options["port"]).close()
         port = options["sandbox_port"] or _free_port(SANDBOX_PORT)
+        web_port = options["web_port"] or _free_port(WEB_PORT)
         environment = child_environment(_environment(options, port))
         script = Path(settings.BASE_DIR) / "manage.py"
-        arguments = ("demo", "--inside", "--sandbox-port", str(port))
+        ports = ("--sandbox-port", str(port), "--web-port", str(web_port))
+        arguments = ("demo", "--inside", *ports)
         self.stdout.flush()
         # The program is this interpreter with a script of our own.
         os.execve(  # noqa: S606
@@ -103,12 +118,15 @@ class Command(BaseCommand):
         except PortBusy as error:
             raise CommandError(str(error)) from error
 
-    def _programs(self, descriptor: int, sandbox_port: int) -> list[Program]:
+    def _programs(
+        self, descriptor: int, sandbox_port: int, web_port: int
+    ) -> list[Program]:
+        web = ("--web-port", str(web_port), "--web-folder", str(settings.VAR_DIR))
         return [
             Program(
                 name="sandbox",
                 module="manage",
-                arguments=("sandbox", "--port", str(sandbox_port)),
+                arguments=("sandbox", "--port", str(sandbox_port), *web),
             ),
             Program(
                 name="server",
@@ -134,13 +152,20 @@ class Command(BaseCommand):
 
 
 def _environment(options: dict[str, Any], sandbox_port: int) -> dict[str, str]:
+    folder = Path(settings.VAR_DIR) / "demo"
     values = dict.fromkeys(BLANK, "") | {
-        "VAR_DIR": str(Path(settings.VAR_DIR) / "demo"),
+        "VAR_DIR": str(folder),
+        "GEMINI_WEB_CA_FILE": str(folder / "sandbox-ca.pem"),
         "HOST": options["host"],
         "PORT": str(options["port"]),
         "WORKERS": "1",
         "JOB_WORKERS": "1",
         "GEMINI_BASE_URL": f"http://127.0.0.1:{sandbox_port}",
+        "XAI_BASE_URL": f"http://127.0.0.1:{sandbox_port}/api.x.ai",
+        "CODE_ASSIST_BASE_URL": f"http://127.0.0.1:{sandbox_port}",
+        "OAUTH_TOKEN_URL": f"http://127.0.0.1:{sandbox_port}/token",
+        "GEMINI_CLI_CLIENT_ID": CLIENT_ID,
+        "GEMINI_CLI_CLIENT_SECRET": CLIENT_SECRET,
     }
     return {f"GEMPROXY_{name}": value for name, value in values.items()}
 

@@ -244,3 +244,19 @@ def test_a_tier_grants(tier: str, model: str, limits: Limits) -> None:
 def test_limits_stand_over_others_where_they_say_something() -> None:
     mine = Limits(rpm=1, rpd=0)
     assert mine.over(Limits(5, 6, 7)) == Limits(1, 6, 0)
+
+
+@pytest.mark.parametrize(
+    ("model", "rpd"),
+    [
+        ("gemini-2.5-pro", 100),
+        ("gemini-2.5-pro-search", 100),
+        ("gemini-2.5-pro-preview-06-05", 1000),
+        ("gemini-2.5-flash", 1000),
+        ("gemini-2.5-flash-lite", None),
+        ("gemini-3-flash-preview", None),
+    ],
+)
+def test_a_login_has_limits_of_the_day_of_its_own(model: str, rpd: int | None) -> None:
+    limits = tier_limits("code_assist", model)
+    assert (limits.rpd, limits.rpm, limits.tpm) == (rpd, None, None)

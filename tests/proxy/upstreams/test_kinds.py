@@ -68,3 +68,26 @@ def test_hints_show_both_ends_only():
     kind = kind_named("gemini_api")
     assert kind.secret_hint("AIzaSyA0123456789x1y2") == "AIza…x1y2"
     assert kind.secret_hint("short-secret") == "…"
+
+
+def test_a_key_of_xais_begins_as_they_do():
+    kind = kind_named("xai")
+    key = "xai-" + "k" * 80
+    assert kind.validate_secret(f' "{key}"\n') == key
+    for text, reason in ((GOOD, "begins with"), ("xai-k", "20 to 200"), ("", "empty")):
+        with pytest.raises(ValueError, match=reason):
+            kind.validate_secret(text)
+
+
+def test_each_address_setting_exists():
+    from django.conf import settings
+
+    names = {kind.base_url_setting for kind in KINDS.values()} - {""}
+    assert {"GEMINI_BASE_URL", "XAI_BASE_URL"} <= names
+    assert all(isinstance(getattr(settings, name), str) for name in names)
+
+
+def test_every_kind_can_be_stored():
+    from accounts.models import Account
+
+    assert set(KINDS) <= set(Account.Kind.values)

@@ -1,0 +1,101 @@
+"""gemini.google.com, spoken with the cookies of a signed-in account.
+
+The package that types into the site is large. It is loaded when a web account is first
+used, and off the event loop.
+"""
+
+import asyncio
+import importlib
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any, ClassVar
+
+from proxy.calls import Event
+from proxy.errors import UpstreamRefused
+from proxy.upstreams.base import AccountConfig, Order, Timeouts
+from proxy.upstreams.http import Clients
+from proxy.wire.web_errors import fault_of
+
+_TALK = "proxy.upstreams.web_talk"
+
+
+class GeminiWeb:
+    """Types prompts into gemini.google.com by ``gemini_webapi``, behind its guard.
+
+    Chats are temporary: nothing appears in the account's history. Counts of tokens
+    are estimates and say so.
+    """
+
+    kind: ClassVar[str] = "gemini_web"
+    capabilities: ClassVar[frozenset[str]] = frozenset(
+        {"images_in", "files_in", "images_out", "thinking", "system", "stream"}
+    )
+
+    def __init__(
+        self,
+        clients: Clients,
+        default_base_url: str,
+        *,
+        version: str = "",
+        ca_file: str = "",
+    ) -> None:
+        """``ca_file`` replaces the known certificate authorities, for a test site.
+
+        The other arguments serve kinds that speak HTTP themselves.
+        """
+        self._ca_file = ca_file
+        self._talk: Any = None
+        self._loops: dict[asyncio.AbstractEventLoop, Any] = {}
+
+    async def answer(self, account: AccountConfig, order: Order) -> Event:
+        """Send the prompt; return the whole answer. Raises faults."""
+        async with aclosing(await self._chunks(account, order, whole=True)) as chunks:
+            async for chunk in chunks:
+                return chunk
+        raise fault_of("imagegeneration")
+
+    async def stream(
+        self, account: AccountConfig, order: Order
+    ) -> AsyncIterator[list[Event]]:
+        """Send the prompt; yield chunks as they come.
+
+        Closing the generator, or cancelling its consumer, ends the call at once.
+        """
+        async with aclosing(await self._chunks(account, order, whole=False)) as chunks:
+            async for chunk in chunks:
+                yield [chunk]
+
+    async def probe(self, account: AccountConfig, timeouts: Timeouts) -> list[str]:
+        """Ask for the account's state; return the names of the models it is offered."""
+        sessions = await self._sessions()
+        names: list[str] = await self._talk.model_names(sessions, account, timeouts)
+        return names
+
+    async def aclose(self) -> None:
+        """End the sessions of the running loop."""
+        sessions = self._loops.pop(asyncio.get_running_loop(), None)
+        if sessions is not None:
+            await sessions.aclose()
+
+    def open_sessions(self) -> int:
+        """Return how many sessions the running loop has open."""
+        return len(self._loops.get(asyncio.get_running_loop(), ()))
+
+    async def _chunks(
+        self, account: AccountConfig, order: Order, *, whole: bool
+    ) -> Any:
+        if order.method != "generateContent":
+            raise UpstreamRefused(f"Web accounts cannot {order.method}.")
+        sessions = await self._sessions()
+        return self._talk.chunks(sessions, account, order, whole=whole)
+
+    async def _sessions(self) -> Any:
+        """Return the sessions of the running loop, made when they are first needed."""
+        loop = asyncio.get_running_loop()
+        if self._talk is None:
+            self._talk = await asyncio.to_thread(importlib.import_module, _TALK)
+        if loop not in self._loops:
+            for gone in [each for each in self._loops if each.is_closed()]:
+                del self._loops[gone]
+            self._loops[loop] = self._talk.new_sessions(self._ca_file)
+        return self._loops[loop]
