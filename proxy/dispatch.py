@@ -6,6 +6,7 @@ the trip goes on to another account, to the same one again, or ends with the fau
 tells its caller most.
 """
 
+import asyncio
 import random
 from collections.abc import Callable
 from typing import Any
@@ -77,13 +78,15 @@ class Dispatch:
 
     async def next(self, trip: Trip) -> Lease:
         """Return an account for the next attempt, or raise why there is none."""
+        # Accounts whose way out is held, while another way may be found.
         ways: set[int] = set()
+        looks = True
         while True:
             lease = await self._lease(trip, ways)
             if lease is None and ways:
-                # Nobody has a better way out.
                 ways.clear()
-                lease = await self._lease(trip, ways)
+                looks = False
+                continue
             if lease is None:
                 await self._nobody(trip)
                 continue
@@ -95,11 +98,12 @@ class Dispatch:
                 trip.begin(lease)
                 return lease
             self.pool.finish(lease, None, sent=False)
-            if len(ways) < MOST_WAYS and gate.worth_waiting and _is_way(gate):
+            if looks and len(ways) < MOST_WAYS and _is_way(gate):
                 ways.add(lease.account.id)
                 continue
             await self._hold(trip, gate)
             ways.clear()
+            looks = True
 
     def shown(self, trip: Trip, lease: Lease) -> None:
         """First content came: what this attempt shares with others works."""
@@ -236,7 +240,7 @@ class Dispatch:
         remaining = trip.remaining()
         if remaining is not None and pause >= remaining:
             raise trip.truest()
-        await self._stand(trip, pause)
+        await asyncio.sleep(pause)
         trip.repeats += 1
         trip.tried -= trip.again
         trip.again.clear()
