@@ -95,6 +95,41 @@ async def test_a_callers_deadline_is_shorter_than_the_patience_of_the_queue(
 
 
 @one
+async def test_what_is_larger_than_the_rest_of_the_minute_is_told_when_it_fits(
+    house: House,
+) -> None:
+    await db.run(lambda: Account.objects.update(tpm=100))
+    await db.run(house.gateway.pool.load)
+    large = {"contents": [{"parts": [{"text": "word " * 60}]}]}
+    usage = {"promptTokenCount": 75, "totalTokenCount": 80}
+    house.script(text("fine", usageMetadata=usage))
+    assert await ask(house, call(body=large)) == ["fine"]
+    fault = await told(house, RateLimited, body=large)
+    assert 30 < (fault.retry_after or 0) < 70
+    assert fault.should_retry is True
+    assert await ask(house, call()) == ["fine"]
+
+
+@three
+async def test_who_finds_nobody_although_somebody_is_free_looks_again(
+    house: House, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.QUEUE_MAX_WAIT_MS = 20_000
+    house.script(minute(30))
+    lease, asked = house.gateway.pool.lease, 0
+
+    async def lost(*args: Any, **fields: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return None if asked in (2, 3) else await lease(*args, **fields)
+
+    monkeypatch.setattr(house.gateway.pool, "lease", lost)
+    assert await ask(house, call()) == ["fine"]
+    assert asked == 4
+    assert len((await house.row()).attempts) == 2
+
+
+@one
 async def test_a_free_seat_is_waited_for_and_taken(house: House, settings: Any) -> None:
     settings.QUEUE_MAX_WAIT_MS = 20_000
     await db.run(lambda: Account.objects.update(concurrency=1))
