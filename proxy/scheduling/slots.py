@@ -86,11 +86,12 @@ class Member:
 class Slot:
     """One account's ability to serve one upstream model.
 
-    ``turn`` orders those who wait for their turn. ``refused`` is for what, and until
-    when, the counters that processes share had no room. ``shared_ends`` are the times at
+    ``turn`` orders those who wait for their turn. ``shared_ends`` are the times at
     which the requests of all processes stop to count, as far as this one has been
-    told. The last fields belong to the ready set: ``place`` is the index among the ready ones or -1, ``reason`` and ``until``
-    say why it is not ready, and until when if time alone will change that.
+    told, and ``refused`` says for what, and until when, there was no room left by
+    that count. The last fields belong to the ready set: ``place`` is the index among
+    the ready ones or -1, ``reason`` and ``until`` say why it is not ready, and until
+    when if time alone will change that.
     """
 
     member: Member
