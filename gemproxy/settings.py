@@ -189,7 +189,8 @@ CACHES = {
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.core.RedisChannelLayer",
-        "CONFIG": {"hosts": [REDIS_URL]},
+        # The layer reads for 5 s at a time, which is as long as redis-py waits unasked.
+        "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": 20}]},
     }
     if REDIS_URL
     else {"BACKEND": "channels.layers.InMemoryChannelLayer"}

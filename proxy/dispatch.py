@@ -6,6 +6,7 @@ the trip goes on to another account, to the same one again, or ends with the fau
 tells its caller most.
 """
 
+import asyncio
 import random
 from collections.abc import Callable
 from typing import Any
@@ -47,6 +48,8 @@ MOST_EMPTY = 3
 HOPELESS_SECONDS = 300.0
 #: Nothing tells when a seat will be free: look again after so long.
 LOOK_AGAIN = 1.0
+#: Somebody is free, and others were quicker: look again at once.
+GLANCE = 0.05
 #: Other ways out that are tried before an attempt waits for the one that is held.
 MOST_WAYS = 4
 
@@ -77,13 +80,15 @@ class Dispatch:
 
     async def next(self, trip: Trip) -> Lease:
         """Return an account for the next attempt, or raise why there is none."""
+        # Accounts whose way out is held, while another way may be found.
         ways: set[int] = set()
+        looks = True
         while True:
             lease = await self._lease(trip, ways)
             if lease is None and ways:
-                # Nobody has a better way out.
                 ways.clear()
-                lease = await self._lease(trip, ways)
+                looks = False
+                continue
             if lease is None:
                 await self._nobody(trip)
                 continue
@@ -95,11 +100,12 @@ class Dispatch:
                 trip.begin(lease)
                 return lease
             self.pool.finish(lease, None, sent=False)
-            if len(ways) < MOST_WAYS and gate.worth_waiting and _is_way(gate):
+            if looks and len(ways) < MOST_WAYS and _is_way(gate):
                 ways.add(lease.account.id)
                 continue
             await self._hold(trip, gate)
             ways.clear()
+            looks = True
 
     def shown(self, trip: Trip, lease: Lease) -> None:
         """First content came: what this attempt shares with others works."""
@@ -212,6 +218,9 @@ class Dispatch:
         plan, needs = trip.plan, trip.call.needs
         counts = trip.decision = self._counts(trip)
         wait = self._estimate(trip)(trip.position())
+        if not wait and READY in counts and trip.allowance() > GLANCE:
+            await self._stand(trip, GLANCE)
+            return
         busy = wait is None and self.pool.seats_taken(plan, needs, trip.tried)
         all_asked = wait == 0 and bool(trip.tried)
         if trip.is_spoilt() or all_asked or (wait is None and not busy):
@@ -236,7 +245,7 @@ class Dispatch:
         remaining = trip.remaining()
         if remaining is not None and pause >= remaining:
             raise trip.truest()
-        await self._stand(trip, pause)
+        await asyncio.sleep(pause)
         trip.repeats += 1
         trip.tried -= trip.again
         trip.again.clear()
@@ -284,11 +293,12 @@ class Dispatch:
 
 def _of_counts(name: str, counts: dict[str, Any]) -> Fault:
     """Return why no account was even asked, by what most of them wait for."""
-    waiting = {k: v["count"] for k, v in counts.items() if k not in (READY, TRIED)}
+    waiting = {key: v["count"] for key, v in counts.items() if key != TRIED}
     if not waiting:
         return NoAccount(f"No upstream account is ready to serve {name}.")
     reason = max(waiting, key=lambda key: waiting[key])
-    if causes.is_limit(reason):
+    # Whoever is ready has no room for a request as large as this one.
+    if reason == READY or causes.is_limit(reason):
         return RateLimited(f"All accounts that serve {name} are at their limits.")
     if reason == "all_seats_taken":
         return Busy(f"All accounts that serve {name} are busy.", status=429)

@@ -23,6 +23,7 @@ from proxy.scheduling.pool import Lease, Pool
 from proxy.tasks import Tasks
 from proxy.trips import EMPTY, Trip
 from proxy.upstreams.base import Order, Timeouts
+from proxy.wire.repeated_finish import RepeatedFinish
 
 logger = logging.getLogger(__name__)
 
@@ -183,6 +184,8 @@ class Gateway:
             if verdict == "empty"
             else f"The provider ended with {trip.progress.finish} and no content.",
             code=EMPTY,
+            # A named reason is the prompt's doing more often than the account's.
+            cause=None if verdict == "empty" else "unusable_finish",
         )
 
     def _order(self, trip: Trip) -> Order:
@@ -197,9 +200,10 @@ class Gateway:
 
 async def _to_finish(trip: Trip, source: Batches) -> Batches:
     """Yield chunks; what goes wrong after the answer is complete harms nobody."""
+    repeated = RepeatedFinish()
     try:
         async for batch in source:
-            yield batch
+            yield [repeated.without(event) for event in batch]
     except UpstreamFault as fault:
         if not trip.progress.complete:
             raise

@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 ROOT = Path(__file__).resolve().parent.parent
 PORTS = {"postgres": 5432, "mysql": 3306, "redis": 6379}
 NOTHING_COLLECTED = 5
+#: Most of these tests wait for a server.
+WORKERS = "4"
 # They start programs with databases of their own; once is enough.
 ELSEWHERE = (
     "tests/test_demo.py",
@@ -81,7 +83,7 @@ def in_ci() -> bool:
 
 def execute(run: Run) -> int:
     """Run pytest on the servers of the run; return its exit code."""
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "-m", run.select]
+    command = [sys.executable, "-m", "pytest", "-q", "-n", WORKERS, "-m", run.select]
     command += [f"--ignore={path}" for path in ELSEWHERE]
     # TEST_REDIS_URL moves the whole run to Redis, so that only one of them has it.
     clean = {**os.environ, "TEST_DATABASE_URL": "", "TEST_REDIS_URL": ""}

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 
 from proxy.faultlab.answers import EventReader, Seen, read_headers, read_whole
-from proxy.faultlab.rows import Form
+from proxy.faultlab.row import Form
 
 #: How long a caller who leaves early waits.
 EARLY_SECONDS = 0.5

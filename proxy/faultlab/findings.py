@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from accounts.models import Account, CoolDown, UsageRecord
@@ -30,7 +31,7 @@ class Finding:
 
 
 def findings(account: Account, since: datetime.datetime) -> list[Finding]:
-    """Return what is held against an account, and the incidents since then."""
+    """Return what is held against an account, and the incidents that lasted then."""
     fresh = Account.objects.get(pk=account.pk)
     found = []
     if fresh.state not in Account.USABLE:
@@ -38,12 +39,20 @@ def findings(account: Account, since: datetime.datetime) -> list[Finding]:
     for rest in CoolDown.objects.filter(account=fresh).running(clock.now()):
         whose = "account_model" if rest.model else "account_rest"
         found.append(Finding(whose, rest.cause, rest.model, rest.since, rest.until))
-    found.extend(
-        Finding(incident.what, incident.cause, incident.which, incident.since)
-        for incident in Incident.objects.filter(since__gte=since)
-        if account.pk in incident.accounts
-    )
+    found.extend(_incidents(fresh, since))
     return found
+
+
+def _incidents(account: Account, since: datetime.datetime) -> Iterator[Finding]:
+    """Yield incidents that lasted then and are about the account's way out, or new.
+
+    Their rows name accounts with some delay, so the address tells whom they concern.
+    """
+    address = urlsplit(account.base_url).netloc
+    for row in Incident.objects.exclude(until__lt=since):
+        ours = address in row.which if row.what == "egress" else row.since >= since
+        if ours:
+            yield Finding(row.what, row.cause, row.which, row.since)
 
 
 def fits(blame: Blame, found: list[Finding]) -> bool:

@@ -1,15 +1,8 @@
 """The fault matrix: each way in which an upstream fails, and what must come of it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
 
-from proxy.faultlab.answers import Dialect
 from proxy.faultlab.expectations import (
-    ANSWERED,
-    NOBODY,
-    Answer,
     Blame,
     attention,
     finished,
@@ -19,70 +12,11 @@ from proxy.faultlab.expectations import (
     spent,
     told,
 )
+from proxy.faultlab.row import FORMS, MIXED_TOO, OPENAI, STREAMS, WHOLE, Row
 
-COUNT, COUNTED = "count to 9", "1 2 3 4 5 6 7 8 9"
 LETTERS = "Grüße 日本語 🎉 naïve"
-#: What an account does that fails three times in a row.
+#: So many requests are three failures in a row at the latest.
 STRIKES = 4
-
-#: Where an account's requests go: to the sandbox, to a port on which nobody listens,
-#: or to the sandbox over TLS, which it does not speak.
-Place = Literal["sandbox", "dead port", "no tls"]
-#: What the caller does: wait, or leave before or after the first content.
-Act = Literal["stay", "leave early", "leave late"]
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """A surface, and whether its answer is streamed."""
-
-    dialect: Dialect
-    stream: bool
-
-    @property
-    def name(self) -> str:
-        return f"{self.dialect} {'stream' if self.stream else 'whole'}"
-
-
-OPENAI, OPENAI_STREAM = Form("openai", False), Form("openai", True)
-GEMINI, GEMINI_STREAM = Form("gemini", False), Form("gemini", True)
-FORMS = (OPENAI, OPENAI_STREAM, GEMINI, GEMINI_STREAM)
-MIXED = (OPENAI, GEMINI_STREAM)
-MIXED_TOO = (OPENAI_STREAM, GEMINI)
-STREAMS = (OPENAI_STREAM, GEMINI_STREAM)
-WHOLE = (OPENAI, GEMINI)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One fault.
-
-    ``behaviour`` is what the sandbox does for the failing account, with ``params``;
-    ``others`` what it does for the other one. ``pair`` is what the caller sees when
-    both are in the pool, the failing one first, and ``alone`` when it is the only
-    one; by dialect where they differ. ``blame`` is of the failing account alone.
-    ``ledger`` is the cause in the usage row of the ``alone`` request, if it matters.
-    """
-
-    name: str
-    behaviour: str = "ok"
-    params: Mapping[str, Any] = field(default_factory=dict)
-    others: str = "ok"
-    place: Place = "sandbox"
-    act: Act = "stay"
-    forms: tuple[Form, ...] = MIXED
-    prompt: str = COUNT
-    text: str = COUNTED
-    pair: Answer | Mapping[Dialect, Answer] = ANSWERED
-    alone: Answer | Mapping[Dialect, Answer] = ANSWERED
-    blame: Blame = NOBODY
-    ledger: str = ""
-
-    def expected(self, form: Form, *, alone: bool) -> Answer:
-        """What the caller sees in a form."""
-        wanted = self.alone if alone else self.pair
-        return wanted if isinstance(wanted, Answer) else wanted[form.dialect]
-
 
 _REFUSED = told(503, "upstream_auth", "UNAVAILABLE")
 _OVERLOADED = told(503, "overloaded", "UNAVAILABLE")
@@ -256,14 +190,18 @@ _PROVIDER = (
         blame=resting("timeout", 5, 21, requests=STRIKES),
     ),
     Row(
-        name="200 with nothing",
+        name="whole answer without a byte",
         behaviour="emptybody",
-        forms=FORMS,
-        alone={
-            "openai": told(502, "bad_gateway", "UNAVAILABLE"),
-            "gemini": told(502, "bad_gateway", "UNAVAILABLE"),
-        },
+        forms=WHOLE,
+        alone=_UNREADABLE,
         blame=resting("bad_gateway", 5, 21, requests=STRIKES),
+    ),
+    Row(
+        name="stream without a byte",
+        behaviour="emptybody",
+        forms=STREAMS,
+        alone=_EMPTY,
+        blame=resting("upstream_empty", 5, 21, requests=STRIKES),
     ),
     Row(
         name="200 with usage only",
@@ -411,7 +349,7 @@ _ANSWERS = (
     Row(
         name="slow drip",
         behaviour="drip",
-        params={"seconds": 0.005},
+        params={"seconds": 0.003},
         forms=STREAMS,
     ),
 )

@@ -10,8 +10,11 @@ from proxy.faultlab import callers, findings
 from proxy.faultlab.answers import Seen
 from proxy.faultlab.expectations import ANSWERED
 from proxy.faultlab.findings import Finding
-from proxy.faultlab.rows import COUNT, COUNTED, OPENAI, Form, Row
-from proxy.faultlab.stand import MODEL, OTHER_MODEL, Stand, StandBroken, eventually
+from proxy.faultlab.row import COUNT, COUNTED, OPENAI, Form, Row
+from proxy.faultlab.stand import MODEL, Stand, StandBroken, eventually
+
+#: What the gateway writes in the background is there after that.
+_WRITTEN_SECONDS = 3.0
 
 
 @dataclass(slots=True)
@@ -70,15 +73,17 @@ class _Scene:
         self.row, self.form = result.row, result.form
         self.since = clock.now()
 
-    def ask(self, model: str = MODEL) -> Seen:
-        return callers.ask(self.stand.gateway, self.form, model, self.row.prompt)
+    def ask(self) -> Seen:
+        stand, prompt = self.stand, self.row.prompt
+        return callers.ask(stand.gateway, self.form, stand.model, prompt)
 
     def complain(self, found: Iterable[str]) -> None:
         self.result.complaints += [f"{self.where}: {text}" for text in found]
 
-    def expect_answer(self, what: str, model: str = MODEL) -> None:
+    def expect_answer(self, what: str, model: str = "") -> None:
         """Ask simply; it must be answered as if nothing had happened."""
-        seen = callers.ask(self.stand.gateway, OPENAI, model, COUNT)
+        stand = self.stand
+        seen = callers.ask(stand.gateway, OPENAI, model or stand.model, COUNT)
         found = ANSWERED.complaints(seen, COUNTED)
         self.complain(f"{what}: {text}" for text in found)
 
@@ -113,6 +118,9 @@ class _Pair(_Scene):
         seen = self.result.pair = self.ask()
         self.complain(row.expected(self.form, alone=False).complaints(seen, row.text))
         self._check_tried(seen, failing)
+        if row.blame.whose == "nobody":
+            # It would go on: the account is, rightly, asked again.
+            stand.tell(failing, "ok", {})
         if row.others == "ok":
             self.expect_answer("the next request")
             held = findings.findings(good, self.since)
@@ -142,7 +150,7 @@ class _Alone(_Scene):
         self._check_usage(seen)
         self._check_blame(account)
         if row.blame.whose in ("nobody", "account_model") and row.place == "sandbox":
-            self.expect_answer("the other model", OTHER_MODEL)
+            self.expect_answer("the other model", stand.other_model)
         if row.blame.whose == "nobody":
             again = self.ask()
             wanted = row.expected(self.form, alone=True)
@@ -162,7 +170,7 @@ class _Alone(_Scene):
 
         if blame.whose != "nobody":
             with suppress(StandBroken):
-                eventually(look, "somebody is blamed")
+                eventually(look, "somebody is blamed", _WRITTEN_SECONDS)
         held = self.result.blamed = findings.findings(account, self.since)
         self.complain(findings.complaints(blame, held, MODEL))
 
@@ -193,6 +201,7 @@ class _Leaving(_Scene):
         seen = self.result.alone = self._go()
         if "left" not in seen.broken:
             self.complain([f"there was {seen.brief} before the caller could go"])
+            return
         eventually(lambda: self._over(before), "the upstream call ends")
         self._check_usage(account)
         held = self.result.blamed = findings.findings(account, self.since)
@@ -203,7 +212,7 @@ class _Leaving(_Scene):
     def _go(self) -> Seen:
         early = self.row.act == "leave early"
         leave = callers.leave_early if early else callers.leave_late
-        return leave(self.stand.gateway, self.form, MODEL, self.row.prompt)
+        return leave(self.stand.gateway, self.form, self.stand.model, self.row.prompt)
 
     def _over(self, before: dict[str, int]) -> bool:
         now = self.stand.stats()

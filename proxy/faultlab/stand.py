@@ -6,19 +6,20 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 
 from accounts.models import Account
 from gemproxy.lib import clock
-from proxy.faultlab.rows import Place
+from proxy.faultlab.row import Place
 from proxy.models import Route
 from proxy.sandbox.keys import sandbox_key
 
 LABEL = "fault lab"
-#: The model that rows ask for, and one that must go on working.
+#: The upstream model that fails, and one that must go on working.
 MODEL, OTHER_MODEL = "gemini-2.5-flash", "gemini-2.5-flash-lite"
+_PREFIX = "fault-lab-"
 #: A bound for what another thread or process does.
 PATIENCE = 20.0
 _LOOK_AGAIN = 0.03
@@ -29,22 +30,27 @@ class StandBroken(Exception):
     """The gateway or the sandbox does not do what the lab needs; says what."""
 
 
-def eventually(condition: Callable[[], Any], what: str) -> Any:
+def eventually(
+    condition: Callable[[], Any], what: str, seconds: float = PATIENCE
+) -> Any:
     """Return the first true value of a condition; raise StandBroken after a while."""
-    end = clock.monotonic() + PATIENCE
+    end = clock.monotonic() + seconds
     pause = threading.Event()
     while clock.monotonic() < end:
         value = condition()
         if value:
             return value
         pause.wait(_LOOK_AGAIN)
-    raise StandBroken(f"not within {PATIENCE:.0f} s: {what}")
+    raise StandBroken(f"not within {seconds:.0f} s: {what}")
 
 
 class Stand:
     """A running gateway and its sandbox, seen from beside their database.
 
-    Use it as a context manager: it takes away what it made.
+    Use it as a context manager: it takes away what it made. ``model`` and
+    ``other_model`` are routes of its own for the two upstream models; ``model`` has a
+    new name after each ``settle``, so that callers of earlier rows, whom the gateway
+    has promised a turn, stand in another line.
     """
 
     def __init__(self, gateway_url: str, token: str, sandbox_url: str) -> None:
@@ -61,7 +67,12 @@ class Stand:
         )
         self._numbers = itertools.count(secrets.randbelow(_NUMBERS // 2))
         self._keys: dict[int, str] = {}
-        self._mark: Route | None = None
+        self.model = self.other_model = ""
+        self._routes: list[Route] = []
+        # Bound and not listening: whoever connects is refused, and nobody else can
+        # take the port.
+        self._deaf = socket.socket()
+        self._deaf.bind(("127.0.0.1", 0))
 
     def __enter__(self) -> "Stand":
         return self
@@ -69,11 +80,12 @@ class Stand:
     def __exit__(self, *_: object) -> None:
         try:
             self.remove_all()
-            if self._mark is not None:
-                self._mark.delete()
+            while self._routes:
+                self._routes.pop().delete()
         finally:
             self.gateway.close()
             self.sandbox.close()
+            self._deaf.close()
 
     def add(self, *, place: Place = "sandbox", priority: int = 0) -> Account:
         """Put an account into the pool whose key behaves well, for the time being."""
@@ -115,14 +127,13 @@ class Stand:
 
         Changes are told in their order, so a mark that it shows proves the rest.
         """
-        name = f"fault-lab-{secrets.token_hex(4)}"
-        if self._mark is None:
-            self._mark = Route.objects.create(name=f"{name}-first")
-            # A route without targets is not listed.
-            self._mark.targets.create(upstream_model=MODEL)
-        self._mark.name = name
-        self._mark.save()
-        eventually(lambda: self._lists(name), "the gateway follows the database")
+        if not self._routes:
+            self._routes = [_route(MODEL), _route(OTHER_MODEL)]
+            self.other_model = self._routes[1].name
+        route = self._routes[0]
+        route.name = self.model = _new_name()
+        route.save()
+        eventually(lambda: self._lists(route.name), "the gateway follows the database")
 
     def strangers(self) -> list[Account]:
         """Return accounts that are not the lab's and would take its requests."""
@@ -137,14 +148,20 @@ class Stand:
 
     def _url(self, place: Place) -> str:
         if place == "dead port":
-            return f"http://127.0.0.1:{unused_port()}"
+            return f"http://127.0.0.1:{self._deaf.getsockname()[1]}"
         if place == "no tls":
-            return self.sandbox_url.replace("http://", "https://", 1)
+            # By another name: ways out are told apart by host and port.
+            port = urlsplit(self.sandbox_url).port or 80
+            return f"https://localhost:{port}"
         return self.sandbox_url
 
 
-def unused_port() -> int:
-    """Return a port of this machine on which nobody listens."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+def _new_name() -> str:
+    return f"{_PREFIX}{secrets.token_hex(4)}"
+
+
+def _route(upstream_model: str) -> Route:
+    made = Route.objects.create(name=_new_name())
+    # A route without targets is not listed.
+    made.targets.create(upstream_model=upstream_model)
+    return made

@@ -18,8 +18,8 @@ from proxy.scheduling.evidence import (
 #: First and longest pause between canaries, in seconds. Egress and model: service is
 #: back within two seconds of them, the canary's own time included.
 PAUSES: Final[dict[What, tuple[float, float]]] = {
-    "egress": (0.5, 1.5),
-    "model": (0.5, 1.5),
+    "egress": (0.5, 1.0),
+    "model": (0.5, 1.0),
     "request": (5.0, 60.0),
 }
 #: A provider that shuts an address out is not asked every second.

@@ -8,7 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, repeat, takewhile
 
-from proxy.scheduling.quota import KEPT, day_end
+from proxy.scheduling.quota import KEPT, LONGEST_SENDING, day_end
+
+#: How long a place is taken by whoever waited for it: told whole seconds he comes up
+#: to one late, and nobody knows yet when his request will have been counted.
+ROUND = 1.0 + LONGEST_SENDING + KEPT
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,4 +70,4 @@ def _by_minute(supply: Supply, floor: float) -> Iterator[float]:
     turns = [floor] * spare + [max(at, floor) for at in supply.ends[-rpm:]]
     while True:
         yield from turns
-        turns = [at + KEPT for at in turns]
+        turns = [at + ROUND for at in turns]

@@ -12,7 +12,7 @@ from proxy.scheduling.quota import Reservation
 from proxy.scheduling.ready import ReadySet
 from proxy.scheduling.roster import Roster
 from proxy.scheduling.shared import Candidate, Taken
-from proxy.scheduling.slots import Slot
+from proxy.scheduling.slots import SEATS, Slot
 from proxy.scheduling.stickiness import Stickiness
 from proxy.upstreams.base import AccountConfig, Adapter
 
@@ -132,6 +132,8 @@ class Counter:
         slot.in_flight -= 1
         if canary:
             slot.canary_out = False
+        if slot.refused is not None and slot.refused[0] == SEATS:
+            slot.refused = None
         if slot.member.concurrency:
             return slot.member.place(now)
         return slot.ready_set.place(slot, now)

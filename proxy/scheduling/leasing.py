@@ -59,7 +59,8 @@ class Leasing:
         self, shared: SharedWindows, asked: Asked, offers: Offers
     ) -> Lease | None:
         refused: list[Slot] = []
-        for _ in range(sharing.ROUNDS):
+        rounds = lost = 0
+        while rounds < sharing.ROUNDS and lost < sharing.MOST_LOST:
             now = clock.now().timestamp()
             most = sharing.MOST_OFFERED
             with self._lock:
@@ -73,6 +74,7 @@ class Leasing:
                 sharing.heed(found, taken, now)
                 if taken.index < 0:
                     refused += [slot for _, slot, _ in found]
+                    rounds += 1
                     continue
                 offer, chosen = found[taken.index], wanted[taken.index]
                 if offer[2] == CANARY or sharing.still_wanted(offer[1], now):
@@ -81,6 +83,7 @@ class Leasing:
                     self._counter.occupy(offer[1], now)
                     held = Held(offer[1], reservation, (taken, chosen))
                     return self._made(asked, offer, held, now)
+            lost += 1
             await shared.settle(taken, chosen, tokens=None, sent=False)
         if refused:
             await self._look(shared, refused)

@@ -212,6 +212,8 @@ class Pool:
                 held.reservation.settle(now, tokens)
             else:
                 held.reservation.cancel()
+                # There may be room again for what was refused since.
+                held.slot.refused = None
             if sent and not sheltered:
                 ending = Ending(held.slot, lease.began, now, lease.canary)
                 self._learn(ending, fault, verdict, latency_ms)

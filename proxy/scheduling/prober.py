@@ -17,11 +17,12 @@ from gemproxy.lib import clock
 from gemproxy.lib.live import live
 from proxy.calls import Event
 from proxy.catalog import TargetPlan
-from proxy.errors import CallerFault, Fault
+from proxy.errors import BadAnswer, CallerFault, Fault
 from proxy.scheduling.evidence import Shared, shared_of
 from proxy.scheduling.guard import Guard
 from proxy.tasks import stop_all
 from proxy.upstreams.base import AccountConfig, Adapter, Order, Timeouts
+from proxy.wire.gemini import Progress
 from proxy.wire.verdicts import judge
 
 logger = logging.getLogger(__name__)
@@ -184,8 +185,9 @@ class Prober:
         fault: Fault | None = _given_up()
         tokens = None
         try:
-            event = await lease.adapter.answer(lease.account, _order(lease.target))
-            fault, tokens = None, _tokens(event)
+            order = _order(lease.target)
+            event = await lease.adapter.answer(lease.account, order)
+            fault, tokens = _emptiness(order, event), _tokens(event)
         except Fault as error:
             fault = error
         finally:
@@ -256,6 +258,17 @@ def _shared(lease: ProbeLease) -> Shared:
         proxy_url=lease.account.proxy_url,
         base_url=lease.account.base_url,
     )
+
+
+def _emptiness(order: Order, event: Event) -> Fault | None:
+    """Return the fault of an answer with nothing in it; such a one proves nothing."""
+    if order.method != "generateContent":
+        return None
+    progress = Progress()
+    progress.see(event.data)
+    if progress.verdict(ended=True) in ("content", "blocked"):
+        return None
+    return BadAnswer("The provider's answer was empty.", code="upstream_empty")
 
 
 def _tokens(event: Event) -> int | None:

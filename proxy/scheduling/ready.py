@@ -114,11 +114,6 @@ class ReadySet:
         self._put_out(slot, reason, until)
         return False
 
-    def hold(self, slot: Slot, reason: str, until: float) -> None:
-        """Keep a slot out until a time, whatever it looks like from here."""
-        self.withdraw(slot)
-        self._put_out(slot, reason, until)
-
     def withdraw(self, slot: Slot) -> None:
         """Take a slot from among the ready ones, for instance to change its priority."""
         if slot.place >= 0:

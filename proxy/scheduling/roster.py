@@ -62,7 +62,7 @@ class Roster:
             self.clear(member)
         _copy(fresh, member)
         for slot in member.slots.values():
-            slot.limits = self._limits(member, slot.model)
+            slot.allow(self._limits(member, slot.model))
         member.place(now)
 
     def replace(self, found: Iterable[Member], only: int | None, now: float) -> None:
@@ -202,7 +202,7 @@ class Roster:
             known = self._of_bucket.get((bucket, pair[1]), UNKNOWN)
             self._of_bucket[bucket, pair[1]] = limits.over(known)
         for slot in member.slots.values():
-            slot.limits = self._limits(member, slot.model)
+            slot.allow(self._limits(member, slot.model))
         member.place(now)
 
     def unlearn(self, account_id: int | None) -> None:
@@ -221,7 +221,7 @@ class Roster:
         for member in self.members.values():
             if account_id in (None, member.id):
                 for slot in member.slots.values():
-                    slot.limits = self._limits(member, slot.model)
+                    slot.allow(self._limits(member, slot.model))
                 member.place(now)
 
     def _sum(self, kind: str) -> tuple[int, int | None]:

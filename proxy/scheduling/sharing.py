@@ -23,9 +23,11 @@ from proxy.scheduling.slots import (
     obstacle,
 )
 
-#: So many slots are offered at once, and so often for one request.
+#: So many slots are offered at once, and so often may all of them be refused.
 MOST_OFFERED = 32
 ROUNDS = 3
+#: So often a slot may go out for this process while it is being taken.
+MOST_LOST = 20
 #: How soon to ask again for a seat that another process holds, in seconds.
 SEAT_PAUSE = 0.25
 #: What Redis alone decides: it has already.
@@ -86,10 +88,11 @@ def heed(offers: Sequence[Offer], taken: Taken, now: float) -> None:
     """Keep the slots out that Redis refused, for as long as it says."""
     for (_, slot, _), wait in zip(offers, taken.waits, strict=False):
         if math.isinf(wait):
-            slot.ready_set.hold(slot, SEATS, now + SEAT_PAUSE)
+            slot.refused = SEATS, now + SEAT_PAUSE
         elif wait > 0:
             reason = DAY_LIMIT if wait > MINUTE else MINUTE_LIMIT
-            slot.ready_set.hold(slot, reason, now + wait)
+            slot.refused = reason, now + wait
+        slot.ready_set.place(slot, now)
 
 
 def note_usage(slots: Iterable[Slot], found: Mapping[str, Usage], now: float) -> None:

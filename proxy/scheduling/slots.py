@@ -88,8 +88,10 @@ class Slot:
 
     ``turn`` orders those who wait for their turn. ``shared_ends`` are the times at
     which the requests of all processes stop to count, as far as this one has been
-    told. The last fields belong to the ready set: ``place`` is the index among the ready ones or -1, ``reason`` and ``until``
-    say why it is not ready, and until when if time alone will change that.
+    told, and ``refused`` says for what, and until when, there was no room left by
+    that count. The last fields belong to the ready set: ``place`` is the index among
+    the ready ones or -1, ``reason`` and ``until`` say why it is not ready, and until
+    when if time alone will change that.
     """
 
     member: Member
@@ -103,6 +105,7 @@ class Slot:
     in_flight: int = 0
     turn: float = 0.0
     shared_ends: Sequence[float] = ()
+    refused: tuple[str, float] | None = None
     place: int = -1
     reason: str = ""
     until: float | None = None
@@ -117,6 +120,11 @@ class Slot:
         told = [at for at in self.shared_ends if at > now]
         # All processes' include this one's.
         return told if len(told) > len(own) else own
+
+    def allow(self, limits: Limits) -> None:
+        """Set its limits; with others the shared counters are asked anew."""
+        if limits != self.limits:
+            self.limits, self.refused = limits, None
 
     @property
     def half_open(self) -> bool:
@@ -143,7 +151,9 @@ def obstacle(slot: Slot, now: float) -> tuple[str, float | None] | None:
     wait = slot.window.wait(now, 1, slot.limits)
     if wait > 0:
         return (DAY_LIMIT if wait > MINUTE else MINUTE_LIMIT), now + wait
-    return None
+    if slot.refused is not None and slot.refused[1] <= now:
+        slot.refused = None
+    return slot.refused
 
 
 def _resting(slot: Slot, now: float) -> Rest | None:

@@ -60,9 +60,9 @@ def as_fault(error: BaseException, *, in_body: bool) -> UpstreamFault | None:
     if isinstance(error, (httpx.ConnectTimeout, httpx.PoolTimeout)):
         return ConnectFailed("The provider could not be reached in time.")
     if isinstance(error, httpx.TimeoutException):
-        return UpstreamTimeout(
-            "The provider fell silent." if in_body else "The provider gave no answer."
-        )
+        if in_body:
+            return UpstreamTimeout("The provider fell silent.", cause="stalled")
+        return UpstreamTimeout("The provider gave no answer.")
     if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol)):
         return ConnectFailed("The address of the provider or its proxy is malformed.")
     if isinstance(error, (httpx.ConnectError, httpx.ProxyError)):

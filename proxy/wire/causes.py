@@ -303,6 +303,10 @@ _OURS = {
         "Look at the incident; the accounts themselves are not to blame.",
         "operator",
     ),
+    "unusable_finish": note(
+        "The provider ended an answer without content, and named a reason",
+        "Usually a function call that the model wrote badly: look at the tools.",
+    ),
     "canary_under_way": note(
         "One trial request is under way", "Wait: its outcome decides."
     ),

@@ -16,7 +16,7 @@ from tests.clients.volley import FLASH, chat, mixed, statuses, volley
 ASIDE = {
     "invalid": "api_key_invalid",
     "leaked": "leaked",
-    "billing": "failed_precondition",
+    "billing": "region",
     "prepay": "no_credit",
 }
 LIMITED = {"perminute": "quota_minute", "perday": "quota_day"}
@@ -88,22 +88,42 @@ def test_two_thousand_requests_see_no_error(gateway: Gateway) -> None:
     assert_the_good_are_clean()
 
 
-@pytest.mark.parametrize(
-    ("accounts", "code"),
-    [
-        (["cut", "ok"], "stream_cut"),
-        (["cutclean", "ok"], "stream_cut"),
-        (["errormid", "ok"], "overloaded"),
-        (["stall", "ok"], "timeout"),
-    ],
-    ids=["cut", "cut cleanly", "error in the middle", "stalled"],
-)
-def test_only_the_streams_of_a_breaking_account_end_in_an_error(
-    settings: Any, gateway: Gateway, code: str
+BREAKING = {
+    "cut": "stream_cut",
+    "cutclean": "stream_cut",
+    "errormid": "overloaded",
+    "stall": "timeout",
+}
+
+
+@pytest.mark.parametrize("accounts", [[*BREAKING, "ok", "ok"]], ids=["four break"])
+def test_exactly_the_streams_that_broke_end_in_one_error_frame(
+    settings: Any, gateway: Gateway
 ) -> None:
-    settings.UPSTREAM_IDLE_SECONDS = 0.5
-    answers = volley(gateway, [chat("count to 9", stream=True)] * 12, at_once=4)
-    assert statuses(answers) == {200: 12}
-    broken = breaking(answers)
-    rows = {row.account_id: row for row in gateway.rows()}
-    assert rows
+    settings.UPSTREAM_IDLE_SECONDS = 1
+    shots = [chat("count to 9", stream=True) for _ in range(60)]
+    answers = volley(gateway, shots, at_once=12)
+    assert statuses(answers) == {200: 60}
+    broken = [a for a in answers if '"error"' in a.text]
+    for answer in answers:
+        ends = answer.text.count("data: [DONE]"), answer.text.count('data: {"error"')
+        assert ends == ((0, 1) if answer in broken else (1, 0))
+        assert ('"finish_reason":"stop"' in answer.text) is (answer not in broken)
+    assert_each_breach_is_in_its_own_row(gateway, len(broken))
+
+
+def assert_each_breach_is_in_its_own_row(gateway: Gateway, broken: int) -> None:
+    label = {a.pk: a.label.rpartition("-")[0] for a in Account.objects.all()}
+    rows = [(label[row.account_id], row.outcome, row.cause) for row in gateway.rows()]
+    assert len(rows) == 60
+    faults = [(name, cause) for name, outcome, cause in rows if outcome == "fault"]
+    assert len(faults) == broken
+    assert set(faults) == set(BREAKING.items())
+    assert {name for name, outcome, _ in rows if outcome == "ok"} == {"ok"}
+    assert not Account.objects.filter(state="needs_attention").exists()
+    assert_no_rest_of("ok")
+
+
+def assert_no_rest_of(behaviour: str) -> None:
+    rests = CoolDown.objects.filter(account__label__startswith=f"{behaviour}-")
+    assert not rests.exists()

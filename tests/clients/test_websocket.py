@@ -1,5 +1,6 @@
 """Chat over a WebSocket: the chunk objects of the SSE stream, and cancelling."""
 
+import asyncio
 from typing import Any
 
 import orjson
@@ -139,10 +140,10 @@ async def test_a_cancelled_answer_stops_and_the_socket_lives_on(
     gateway.sandbox.behave(sandbox_key("ok", 1), "stall", times=1)
     async with connect(address(gateway), **bearer(gateway)) as socket:
         await socket.send(orjson.dumps(REQUEST).decode())
-        while "choices" not in orjson.loads(await socket.recv()):
-            pass
+        while not gateway.sandbox.stats()["open_streams"]:
+            await asyncio.sleep(0.01)
         await socket.send('{"type": "cancel"}')
-        messages = []
+        messages: list[Any] = []
         while "cancelled" not in (messages[-1:] or [{}])[0]:
             messages.append(orjson.loads(await socket.recv()))
         assert text_of(await talk(socket, REQUEST)) == "1 2 3 4 5"
@@ -180,7 +181,7 @@ async def test_closing_the_socket_ends_the_upstream_call(gateway: Gateway) -> No
         stats = gateway.sandbox.stats()
         return stats["open_streams"] == 0 and stats["cancelled"] == 1
 
-    eventually(ended, "the upstream call went on", seconds=1)
+    eventually(ended, "the upstream call went on", seconds=20)
 
 
 async def test_a_revoked_token_answers_no_more_on_an_open_socket(

@@ -18,6 +18,7 @@ from proxy.gateway import Gateway
 from proxy.ledger import Ledger
 from proxy.models import Route
 from proxy.scheduling.pool import Pool
+from proxy.scheduling.store import Store
 from proxy.upstreams.base import AccountConfig, Order
 from proxy.upstreams.http import Clients
 
@@ -71,7 +72,7 @@ class Upstream:
         raise NotImplementedError
 
     async def aclose(self) -> None:
-        raise NotImplementedError
+        """It holds nothing open."""
 
 
 async def _play(line: Any) -> Event | None:
@@ -113,7 +114,7 @@ class House:
         for number in range(accounts):
             Account.add(kind="gemini_api", secret=f"key-{number}-" + "x" * 30)
         self.upstream = Upstream()
-        catalog, pool = Catalog(), Pool(Clients())
+        catalog, pool = Catalog(), Pool(Clients(), store=Store())
         catalog.load()
         pool.load()
         pool._adapters["gemini_api"] = self.upstream
@@ -129,7 +130,8 @@ class House:
 
     async def rows(self, count: int = 1) -> list[UsageRecord]:
         """Return the usage rows, of which there are so many."""
-        assert await self.gateway.tasks.finish(2) == 0
+        assert await self.gateway.tasks.finish(20) == 0
+        assert await self.gateway.pool.tasks.finish(20) == 0
         found = await db.run(lambda: list(UsageRecord.objects.order_by("id")))
         assert len(found) == count
         return found

@@ -202,7 +202,7 @@ def test_pauses_grow_to_a_bound_so_that_service_is_back_soon(scene: Scene) -> No
         assert judgement.forgive == ()
     assert pauses[0] == 0.5
     assert pauses == sorted(pauses)
-    assert pauses[-1] == 1.5
+    assert pauses[-1] == 1.0
 
 
 def test_a_failing_attempt_from_before_does_not_put_the_canary_off(

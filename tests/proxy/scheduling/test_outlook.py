@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from proxy.scheduling.forecast import ROUND
 from proxy.scheduling.health import Rest
 from proxy.scheduling.outlook import EXAMPLES, Outlook, Standing
 from proxy.scheduling.quota import KEPT, Limits
@@ -74,7 +75,7 @@ class TestEarliest:
             for ago in (10, 20):
                 pool.use(number, NOON - ago)
         found = [pool.earliest(place) for place in (1, 2, 3, 4, 5)]
-        opens = [KEPT - 20, KEPT - 20, KEPT - 10, KEPT - 10, 2 * KEPT - 20]
+        opens = [KEPT - 20, KEPT - 20, KEPT - 10, KEPT - 10, KEPT + ROUND - 20]
         assert found == pytest.approx(opens)
 
     def test_keys_of_one_project_open_once(self) -> None:
@@ -84,7 +85,7 @@ class TestEarliest:
         pool.use(1)
         pool.roster.refresh_limits(None, NOON)
         assert pool.earliest(1) == pytest.approx(KEPT)
-        assert pool.earliest(2) == pytest.approx(2 * KEPT)
+        assert pool.earliest(2) == pytest.approx(KEPT + ROUND)
 
     def test_a_spent_day_opens_at_midnight(self) -> None:
         pool = Pool(member(1, limits=Limits(rpd=1)))

@@ -26,7 +26,9 @@ from proxy.upstreams.base import AccountConfig, Order
 
 PATIENCE = 20.0
 MODEL = "flash"
-ANSWER = {"candidates": [{}], "usageMetadata": {"totalTokenCount": 3}}
+# One token is too few for a model that thinks: it stops before it has said anything.
+STOPPED = {"candidates": [{"finishReason": "MAX_TOKENS"}]}
+ANSWER = {**STOPPED, "usageMetadata": {"totalTokenCount": 3}}
 
 
 @dataclass
@@ -202,18 +204,34 @@ async def test_the_test_is_the_smallest_real_request(
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "usage",
     [{}, {"usageMetadata": None}, {"usageMetadata": {"totalTokenCount": "x"}}],
 )
 async def test_an_answer_without_usage_counts_no_tokens(
-    pool: Pool, prober: Prober, answer: dict[str, Any]
+    pool: Pool, prober: Prober, usage: dict[str, Any]
 ) -> None:
-    pool.adapter.script = [answer]
+    pool.adapter.script = [{**STOPPED, **usage}]
     pool.rests[7, MODEL] = True
     prober.start()
     await until(lambda: pool.finished)
     assert pool.finished[0].fault is None
     assert pool.finished[0].options["tokens"] is None
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, {"candidates": [{"finishReason": "MALFORMED_FUNCTION_CALL"}]}]
+)
+async def test_an_answer_without_content_proves_nothing(
+    pool: Pool, prober: Prober, answer: dict[str, Any]
+) -> None:
+    pool.adapter.script = [answer]
+    pool.rests[7, MODEL] = True
+    prober.start()
+    await until(lambda: not pool.rests)
+    first, last = pool.finished
+    assert first.fault is not None
+    assert first.fault.code == "upstream_empty"
+    assert last.fault is None
 
 
 async def test_a_failing_account_is_tested_again_until_it_works(

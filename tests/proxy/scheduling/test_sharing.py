@@ -160,6 +160,65 @@ async def test_what_redis_refuses_is_not_offered_again_soon(time: Time) -> None:
     assert 2 in await turns(pool, 6)
 
 
+async def test_a_request_that_ends_here_does_not_bring_back_what_redis_refused(
+    time: Time,
+) -> None:
+    shared = Shared()
+    pool = pool_of(member(1, limits=Limits(rpm=5)), shared=shared)
+    lease = await take(pool)
+    shared.waits = {1: 30.0}
+    assert await none_left(pool)
+    pool.finish(lease, None)
+    assert pool.counts(route(), frozenset()) == {
+        "minute_limit": {"count": 1, "accounts": [1]}
+    }
+    assert pool.earliest(route(), frozenset()) == pytest.approx(30)
+    assert await none_left(pool)
+    time.now += 30
+    shared.waits = {}
+    assert (await take(pool)).account.id == 1
+    await pool.aclose()
+
+
+async def test_room_that_a_request_gives_back_is_asked_for_at_once(time: Time) -> None:
+    shared = Shared()
+    pool = pool_of(member(1, limits=Limits(rpm=5)), shared=shared)
+    unsent = await take(pool)
+    shared.waits = {1: 30.0}
+    assert await none_left(pool)
+    shared.waits = {}
+    assert await none_left(pool)
+    pool.finish(unsent, None, sent=False)
+    assert (await take(pool)).account.id == 1
+    await pool.aclose()
+
+
+async def test_other_limits_are_tried_at_once(time: Time) -> None:
+    shared = Shared()
+    pool = pool_of(member(1, limits=Limits(rpm=1)), shared=shared)
+    shared.waits = {1: 30.0}
+    assert await none_left(pool)
+    shared.waits = {}
+    pool._roster.put(member(1, limits=Limits(rpm=2)), time.now)
+    assert (await take(pool)).account.id == 1
+
+
+async def test_accounts_that_fail_one_by_one_while_they_are_taken_are_passed_over(
+    time: Time,
+) -> None:
+    shared = Shared()
+    pool = pool_of(*range(1, 12), shared=shared)
+
+    def refuse() -> None:
+        first = shared.asked[-1][0].account_id
+        if len(shared.asked) <= 10:
+            pool._roster.shelve(pool._roster.members[first], "leaked", time.now)
+
+    shared.meanwhile = refuse
+    assert await take(pool)
+    assert len(shared.settled) == 10
+
+
 async def test_rounds_are_bounded(time: Time) -> None:
     shared = Shared()
     shared.waits = dict.fromkeys(range(1, 501), 30.0)

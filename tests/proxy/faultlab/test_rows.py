@@ -1,0 +1,86 @@
+"""The matrix is complete and can be played by the sandbox."""
+
+import pytest
+
+from proxy.faultlab.row import FORMS, STREAMS, Row
+from proxy.faultlab.rows import ROWS
+from proxy.faultlab.settings import BOUNDS
+from proxy.sandbox.behaviours import NAMES, Behaviours
+from proxy.wire.causes import RULES
+from tests import settings
+
+#: "flaky" and "limited" are mixtures of what has rows.
+PLAIN = {"ok", "flaky", "limited"}
+
+
+def test_every_behaviour_of_the_sandbox_has_a_row() -> None:
+    assert {row.behaviour for row in ROWS.values()} | PLAIN == NAMES | {"ok"}
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_the_sandbox_takes_what_a_row_says(row: Row) -> None:
+    wish = {"key": "k", "behaviour": row.behaviour, "model": "m", **row.params}
+    assert Behaviours().tell(wish).name == row.behaviour
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_a_row_is_sound(row: Row) -> None:
+    assert row.forms
+    assert set(row.forms) <= set(FORMS)
+    assert len(set(row.forms)) == len(row.forms)
+    assert set(row.blame.causes) <= set(RULES)
+    assert (row.blame.whose == "nobody") == (not row.blame.causes)
+    for form in row.forms:
+        for alone in (False, True):
+            answer = row.expected(form, alone=alone)
+            words = answer.codes or answer.finishes
+            assert set(words) == {"openai", "gemini"}
+
+
+def test_both_dialects_and_both_ways_to_answer_are_tried() -> None:
+    used = {form for row in ROWS.values() for form in row.forms}
+    assert used == set(FORMS)
+    for row in ROWS.values():
+        if row.act == "stay" and len(row.forms) > 1:
+            assert {form.dialect for form in row.forms} == {"openai", "gemini"}, (
+                row.name
+            )
+
+
+def test_a_fault_before_content_is_unseen_with_a_second_account() -> None:
+    """Only what the caller caused, what is an answer, and what all share is seen."""
+    seen = {row.name for row in ROWS.values() if not _unseen(row)}
+    assert seen == {
+        "429 on all keys at once",
+        "400 bad schema",
+        "blocked prompt",
+        "finish SAFETY",
+        "finish RECITATION",
+        "finish MAX_TOKENS without text",
+        "stream cut after content",
+        "stream ends without a finish",
+        "stream stalls",
+        "one malformed event",
+        "error in the middle of a stream",
+    }
+
+
+def test_faults_after_content_end_in_one_frame_and_are_in_the_usage_log() -> None:
+    framed = [
+        row
+        for row in ROWS.values()
+        for form in row.forms[:1]
+        if row.expected(form, alone=True).status == 200
+        and row.expected(form, alone=True).codes
+    ]
+    assert len(framed) == 5
+    assert all(row.forms == STREAMS and row.ledger for row in framed)
+
+
+def test_the_bounds_are_settings() -> None:
+    assert all(hasattr(settings, name) for name in BOUNDS)
+
+
+def _unseen(row: Row) -> bool:
+    answer = row.expected(row.forms[0], alone=False)
+    return answer.status == 200 and not answer.codes and answer.full
