@@ -25,9 +25,9 @@ _SHAPING = (
     "erroronly",
 )
 _SENDING = ("slow", "split", "drip", "headstall", "html", "bare", "emptybody")
-NAMES = frozenset(
-    {*REFUSALS, *_SHAPING, *_SENDING, *XAI_NAMES, "ok", "flaky", "limited"}
-)
+#: What the Gemini API may be told to do; the same keys are told what xAI's does.
+GEMINI_NAMES = frozenset({*REFUSALS, *_SHAPING, *_SENDING, "ok", "flaky", "limited"})
+NAMES = GEMINI_NAMES | XAI_NAMES
 _OF_CREDENTIALS = CREDENTIAL_FAULTS | {KEY_BLOCKED}
 
 _PARAMS: dict[str, type | tuple[type, ...]] = {
