@@ -14,8 +14,9 @@ from proxy.calls import Event
 from proxy.errors import AccountRefused, BadAnswer, BadRequest, Fault
 from proxy.upstreams.base import AccountConfig, Order, Timeouts
 from proxy.upstreams.http import Clients, foreign_faults, read_all
+from proxy.upstreams.streams import check_type, decoded, extensions
 from proxy.wire.google_errors import read_error, read_error_object
-from proxy.wire.sse import EventTooLarge, SSEDecoder
+from proxy.wire.sse import SSEDecoder
 
 _VERSION_SUFFIX = re.compile(r"(?:/+v1(?:beta|alpha)?)+/*$")
 _COUNT_WRAPPERS = ("generateContentRequest", "generate_content_request")
@@ -79,14 +80,14 @@ class GeminiAPI:
             raise await _refusal(response)
         body: Any = response.stream
         try:
-            _check_type(response)
+            check_type(response)
             decoder = SSEDecoder()
             chunks = aiter(body)
             chunk, seen = b"-", False
             while chunk:
                 with foreign_faults(in_body=True):
                     chunk = await anext(chunks, b"")
-                events, fault = _events_of(_payloads(decoder, chunk))
+                events, fault = _events_of(decoded(decoder, chunk))
                 if events:
                     seen = True
                     yield events
@@ -127,7 +128,7 @@ class GeminiAPI:
             _method_url(base_url, order.model, verb),
             headers=_headers(account.secret, self._user_agent, streamed),
             stream=httpx.ByteStream(_payload(order)),
-            extensions=_extensions(order.timeouts),
+            extensions=extensions(order.timeouts),
         )
         return await self._send(account, request)
 
@@ -140,7 +141,7 @@ class GeminiAPI:
             "GET",
             f"{base_url}/v1beta/models?{urlencode(query)}",
             headers=_headers(account.secret, self._user_agent, False),
-            extensions=_extensions(timeouts),
+            extensions=extensions(timeouts),
         )
         return (await _whole_answer(await self._send(account, request))).data
 
@@ -180,20 +181,6 @@ def _headers(secret: str, user_agent: str, streamed: bool) -> httpx.Headers:
             "user-agent": user_agent,
         }
     )
-
-
-@functools.lru_cache(maxsize=256)
-def _extensions(timeouts: Timeouts) -> dict[str, Any]:
-    return {
-        "timeout": {
-            "connect": timeouts.connect,
-            "read": timeouts.idle,
-            "write": timeouts.idle,
-            "pool": timeouts.connect,
-        },
-        "first_byte": timeouts.first_byte,
-        "total": timeouts.total,
-    }
 
 
 def _payload(order: Order) -> bytes:
@@ -261,24 +248,10 @@ def _names_on(page: Mapping[str, Any]) -> Iterator[str]:
             yield name.removeprefix("models/")
 
 
-def _check_type(response: httpx.Response) -> None:
-    if response.headers.get("content-type", "").startswith("text/html"):
-        raise BadAnswer("The provider answered with a web page.")
-
-
-def _payloads(decoder: SSEDecoder, chunk: bytes) -> list[bytes]:
-    try:
-        return decoder.feed(chunk) if chunk else decoder.flush()
-    except EventTooLarge:
-        raise BadAnswer("The provider's stream holds an event without end.") from None
-
-
 def _events_of(payloads: list[bytes]) -> tuple[list[Event], Fault | None]:
     """Parse payloads up to the first that is an error; return that apart."""
     events: list[Event] = []
     for raw in payloads:
-        if raw == b"[DONE]":  # compatible servers close their streams with it
-            continue
         try:
             data = _parsed(raw)
         except BadAnswer as fault:

@@ -54,13 +54,13 @@ async def payloads(response: httpx.Response) -> AsyncGenerator[list[bytes], None
     """
     body: Any = response.stream
     try:
-        _check_type(response)
+        check_type(response)
         decoder, chunks = SSEDecoder(), aiter(body)
         chunk, seen = b"-", False
         while chunk:
             with foreign_faults(in_body=True):
                 chunk = await anext(chunks, b"")
-            found = _decoded(decoder, chunk)
+            found = decoded(decoder, chunk)
             if found:
                 seen = True
                 yield found
@@ -70,7 +70,12 @@ async def payloads(response: httpx.Response) -> AsyncGenerator[list[bytes], None
         await body.aclose()
 
 
-def _decoded(decoder: SSEDecoder, chunk: bytes) -> list[bytes]:
+def decoded(decoder: SSEDecoder, chunk: bytes) -> list[bytes]:
+    """Return the payloads that a read completed; an empty read is the end.
+
+    Compatible servers close their streams with a payload of their own, which is left
+    out. Raises BadAnswer.
+    """
     try:
         found = decoder.feed(chunk) if chunk else decoder.flush()
     except EventTooLarge:
@@ -78,6 +83,7 @@ def _decoded(decoder: SSEDecoder, chunk: bytes) -> list[bytes]:
     return [payload for payload in found if payload != _DONE]
 
 
-def _check_type(response: httpx.Response) -> None:
+def check_type(response: httpx.Response) -> None:
+    """Raise BadAnswer for a web page."""
     if response.headers.get("content-type", "").startswith("text/html"):
         raise BadAnswer("The provider answered with a web page.")
