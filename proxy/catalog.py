@@ -27,6 +27,8 @@ class TargetPlan:
 
     kind: str
     upstream_model: str
+    #: Capabilities that its kind lacks and that are to be imitated.
+    emulates: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

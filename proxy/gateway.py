@@ -195,6 +195,7 @@ class Gateway:
             model=trip.lease.target.upstream_model,
             body=trip.body,
             timeouts=timeouts(trip.remaining(), trip.call.stream),
+            emulates=trip.lease.target.emulates,
         )
 
 

@@ -78,6 +78,13 @@ class Account(Watched):
         default="",
         help_text="Egress proxy of this account, http:// or socks5://. Kept encrypted.",
     )
+    ca_pem = models.TextField(
+        "extra certificate authorities",
+        blank=True,
+        default="",
+        help_text="PEM certificates that this account's connections trust beside the "
+        "known authorities, for a proxy that opens TLS.",
+    )
     state = models.CharField(max_length=20, choices=State, default=State.NEW)
     state_cause = models.CharField(max_length=60, blank=True, editable=False)
     state_advice = models.CharField(max_length=300, blank=True, editable=False)

@@ -46,6 +46,17 @@ class Target(Watched):
         max_length=20, choices=Account.Kind, default=Account.Kind.GEMINI_API
     )
     upstream_model = models.CharField(max_length=120)
+    emulate_tools = models.BooleanField(
+        default=False,
+        help_text="Web accounts know no tools: describe them in the prompt and read "
+        "calls from the answer. Less reliable than a model that was trained on them.",
+    )
+    emulate_json_schema = models.BooleanField(
+        "emulate JSON schema",
+        default=False,
+        help_text="Web accounts know no response schema: ask for it in the prompt and "
+        "check the answer against it.",
+    )
 
     class Meta:
         ordering = ["position", "id"]

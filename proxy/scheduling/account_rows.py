@@ -26,6 +26,7 @@ def config_of(row: Account) -> AccountConfig:
         secret=row.secret.reveal(),
         base_url=row.base_url,
         proxy_url=row.proxy_url.reveal() if row.proxy_url else "",
+        ca_pem=row.ca_pem,
     )
 
 

@@ -20,6 +20,8 @@ class AccountConfig:
     secret: str = field(repr=False)
     base_url: str = ""
     proxy_url: str = field(default="", repr=False)
+    #: Certificate authorities in PEM that its connections trust beside the known ones.
+    ca_pem: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +39,15 @@ class Timeouts:
 class Order:
     """What the gateway wants from one account: a Gemini method on an upstream model.
 
-    ``body`` is Gemini JSON; the adapter must not change it.
+    ``body`` is Gemini JSON; the adapter must not change it. ``emulates`` are
+    capabilities that the kind lacks and the route wants imitated.
     """
 
     method: Method
     model: str
     body: Mapping[str, Any]
     timeouts: Timeouts = Timeouts()
+    emulates: frozenset[str] = frozenset()
 
 
 class Adapter(Protocol):
