@@ -1,15 +1,19 @@
 """Jobs of the gateway: entry points for django-q2."""
 
-from accounts.pace import Pace
-from gemproxy.lib import clock
-from proxy import entries, rotation
+from django.conf import settings
+
+from gemproxy.lib import clock, errands
+from proxy import entries, failing, leftovers, rotation, summaries
+from proxy.alerts import delivery
 from proxy.ledger import BATCH, read_lines
 from proxy.login_upkeep import look_after_logins
-from proxy.scheduling.incident_log import prune_incidents
+from proxy.runner import JobFailed
 from proxy.scheduling.store import clean_limits, clean_rests
+from proxy.session_checks import check_idle
 from proxy.spool import Spool, spool_folder
 
-RUN_SECONDS = 60.0
+#: Less than what the job runner allows; what is left is for the next night.
+RUN_SECONDS = 200.0
 
 
 def replay_spool() -> str:
@@ -26,16 +30,48 @@ def replay_spool() -> str:
     return f"{stored} rows replayed, {refused} put aside"
 
 
-def clean_incidents() -> str:
-    """Delete incidents that ended long ago."""
-    pace = Pace(clock.monotonic() + RUN_SECONDS)
-    prune_incidents(pace)
-    return f"deleted {pace.done} incidents"
+def clean_up() -> str:
+    """Delete what had its time: see ``leftovers``."""
+    return leftovers.delete_all(clock.monotonic() + RUN_SECONDS)
+
+
+def disable_failing() -> str:
+    """Disable accounts that have failed for days without a success."""
+    return failing.disable_failing(settings.FAILING_ACCOUNT_DAYS)
+
+
+def sum_up_health() -> str:
+    """Keep how the last hour was."""
+    return summaries.sum_up()
+
+
+def keep_awake() -> str:
+    """Ask the gateway's own public address, which a sleeping host counts as a visit.
+
+    Raises JobFailed if it does not answer well.
+    """
+    try:
+        answer = errands.get(f"{settings.PUBLIC_URL}/wake")
+    except errands.ErrandFailed as error:
+        raise JobFailed(f"PUBLIC_URL/wake: {error}") from None
+    text = f"PUBLIC_URL/wake answered {answer.status} in {answer.seconds * 1000:.0f} ms"
+    if not answer.is_good:
+        raise JobFailed(text)
+    return text
+
+
+def send_alerts() -> str:
+    """Tell operators what is new. Raises JobFailed if a channel does not take it."""
+    try:
+        return delivery.send_news()
+    except delivery.Undelivered as trouble:
+        raise JobFailed(str(trouble)) from None
 
 
 def rotate_cookies() -> str:
-    """Renew the cookies of web accounts, so that their sessions last."""
-    return rotation.rotate_due()
+    """Renew the cookies of web accounts, so that their sessions last, and look at
+    those of which nothing was heard."""
+    return ", ".join(filter(None, (rotation.rotate_due(), check_idle())))
 
 
 def clean_cool_downs() -> str:

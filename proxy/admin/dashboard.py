@@ -18,6 +18,7 @@ from django.urls import reverse
 from accounts.admin.displays import NOTHING, ago, compact, milliseconds
 from accounts.models import Account, Token, UsageHour, UsageRecord
 from gemproxy.lib import clock
+from proxy.admin import health
 from proxy.admin.figures import (
     CHART_BOX,
     CHART_STEP,
@@ -91,6 +92,7 @@ def overview(now: datetime.datetime) -> dict[str, Any]:
         "bars": bars([start + n * HOUR for n in range(HOURS)], sums.requests),
         "chart": {"width": HOURS * CHART_STEP, **CHART_BOX},
         "troubles": _troubles(now),
+        "health": health.latest(now),
         "models": _top_models(source),
         "tokens": _top_tokens(source),
     }

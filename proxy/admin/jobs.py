@@ -12,11 +12,18 @@ from django.utils.safestring import SafeString
 from django_q.models import Failure, OrmQ, Schedule, Success, Task
 from django_q.tasks import async_task
 
-from accounts.admin.displays import NOTHING, ago, badge, milliseconds
-from gemproxy.adminkit import ModelAdmin
+from accounts.admin.displays import NOTHING, ago, badge, milliseconds, two_lines
+from gemproxy.adminkit import ChangeList, ModelAdmin
 from gemproxy.lib import clock
+from proxy import schedules
+from proxy.models import JobRun
 
 LONGEST_RESULT = 120
+TONES: dict[str, str] = {
+    JobRun.State.DONE: "good",
+    JobRun.State.FAILED: "bad",
+    JobRun.State.RUNNING: "info",
+}
 
 for _model in (Failure, OrmQ, Schedule, Success):
     if admin.site.is_registered(_model):
@@ -35,12 +42,17 @@ class ReadOnlyAdmin(ModelAdmin):
 
 @admin.register(Schedule)
 class ScheduleAdmin(ReadOnlyAdmin):
-    """Schedules are declared in code; here they are seen and run at once."""
+    """Schedules are declared in code; here they are seen and run at once.
 
-    list_display = ("name", "result", "last_run", "runs", "next_time", "func")
+    How a declared job ran stands in its own row, since django-q2 keeps results of
+    frequent jobs for some hours only; of others the latest result is shown.
+    """
+
+    list_display = ("job", "result", "told", "last_run", "took", "runs", "next_time")
     search_fields = ("name", "func")
     ordering = ("name",)
     actions = ("run_now",)
+    fields = ("job", "result", "told", "last_run", "took", "runs", "next_time", "func")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         task = Task.objects.filter(id=OuterRef("task"))
@@ -50,9 +62,28 @@ class ScheduleAdmin(ReadOnlyAdmin):
             .annotate(
                 task_pk=Subquery(task.values("id")),
                 task_success=Subquery(task.values("success")),
+                task_started=Subquery(task.values("started")),
                 task_stopped=Subquery(task.values("stopped")),
             )
         )
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        changelist = super().get_changelist_instance(request)
+        # The queue may be in a database of its own, so no join can bring them.
+        runs = {run.job: run for run in JobRun.objects.all()}
+        for schedule in changelist.result_list:
+            job = schedules.titled(schedule.name)
+            schedule.last = runs.get(job.name) if job else None
+        return changelist
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Schedule | None:
+        schedule = super().get_object(request, object_id, from_field)
+        job = schedules.titled(schedule.name) if schedule else None
+        if job is not None:
+            schedule.last = JobRun.objects.filter(job=job.name).first()
+        return schedule
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -62,29 +93,62 @@ class ScheduleAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Run now", permissions=["run"])
     def run_now(self, request: HttpRequest, queryset: QuerySet) -> None:
-        keys = list(queryset.values_list("pk", flat=True))
-        due = Schedule.objects.filter(pk__in=keys).exclude(repeats=0)
-        count = due.update(next_run=clock.now())
-        messages.success(
-            request,
-            f"{count} schedule{'' if count == 1 else 's'} will run within a minute.",
-        )
+        count = 0
+        for schedule in queryset:
+            job = schedules.titled(schedule.name)
+            off = job.off() if job else ""
+            if off:
+                messages.warning(request, f"{schedule.name} is switched off ({off}).")
+            else:
+                count += _run_soon(schedule, job)
+        if count:
+            many = "" if count == 1 else "s"
+            text = f"{count} schedule{many} will run within a minute."
+            messages.success(request, text)
+
+    @admin.display(description="Job", ordering="name")
+    def job(self, schedule: Schedule) -> SafeString:
+        job = schedules.titled(schedule.name)
+        return two_lines(schedule.name or schedule.func, job.description if job else "")
 
     @admin.display(description="Last result", ordering="task_success")
     def result(self, schedule: Schedule) -> SafeString:
+        shown = _state(schedule)
         if schedule.task_pk is None:
-            return badge("Not run yet", "quiet")
+            return shown
         kind = "success" if schedule.task_success else "failure"
         url = reverse(f"admin:django_q_{kind}_change", args=[schedule.task_pk])
-        word, tone = ("Done", "good") if schedule.task_success else ("Failed", "bad")
-        return format_html('<a href="{}">{}</a>', url, badge(word, tone))
+        return format_html('<a href="{}">{}</a>', url, shown)
+
+    @admin.display(description="What it said")
+    def told(self, schedule: Schedule) -> str:
+        last = _last(schedule)
+        return _one_line(last.result) if last and last.result else NOTHING
 
     @admin.display(description="Last run", ordering="task_stopped")
     def last_run(self, schedule: Schedule) -> str | SafeString:
-        return ago(schedule.task_stopped)
+        last = _last(schedule)
+        return ago(
+            (last.ended_at or last.started_at) if last else schedule.task_stopped
+        )
+
+    @admin.display(description="Took")
+    def took(self, schedule: Schedule) -> str:
+        last = _last(schedule)
+        began, ended = (
+            (last.started_at, last.ended_at)
+            if last
+            else (schedule.task_started, schedule.task_stopped)
+        )
+        if began is None or ended is None:
+            return NOTHING
+        return milliseconds((ended - began).total_seconds() * 1000)
 
     @admin.display(description="Runs")
     def runs(self, schedule: Schedule) -> str:
+        job = schedules.titled(schedule.name)
+        if job is not None:
+            return job.when.words()
         if schedule.schedule_type == Schedule.MINUTES:
             return f"every {schedule.minutes} min"
         if schedule.schedule_type == Schedule.CRON:
@@ -93,7 +157,38 @@ class ScheduleAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Next run", ordering="next_run")
     def next_time(self, schedule: Schedule) -> str | SafeString:
-        return ago(schedule.next_run) if schedule.repeats else badge("Off", "quiet")
+        job = schedules.titled(schedule.name)
+        off = job.off() if job else ""
+        if off or not schedule.repeats:
+            return two_lines(badge("Off", "quiet"), off)
+        return ago(schedule.next_run)
+
+
+def _last(schedule: Schedule) -> JobRun | None:
+    """Return how a declared job ran last, None for one that never ran or is another's."""
+    last: JobRun | None = getattr(schedule, "last", None)
+    return last if last is not None and last.started_at is not None else None
+
+
+def _state(schedule: Schedule) -> SafeString:
+    last = _last(schedule)
+    if last is not None:
+        return badge(last.get_state_display(), TONES.get(last.state, "quiet"))
+    if schedule.task_pk is None:
+        return badge("Not run yet", "quiet")
+    word, tone = ("Done", "good") if schedule.task_success else ("Failed", "bad")
+    return badge(word, tone)
+
+
+def _run_soon(schedule: Schedule, job: schedules.Job | None) -> int:
+    """Have a schedule run at once; return whether that can be."""
+    if job is None:
+        due = Schedule.objects.filter(pk=schedule.pk).exclude(repeats=0)
+        return due.update(next_run=clock.now())
+    # Not by its next time: a job by the clock would keep the new one.
+    slot = {schedules.SLOT: clock.now().isoformat()}
+    async_task(schedules.RUNNER, job.name, group=job.title, **slot)
+    return 1
 
 
 class TaskAdmin(ReadOnlyAdmin):
@@ -117,8 +212,7 @@ class TaskAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Result")
     def shown_result(self, task: Task) -> str:
-        text = " ".join(str(task.result or "").split())
-        return text if len(text) <= LONGEST_RESULT else f"{text[:LONGEST_RESULT]}…"
+        return _one_line(str(task.result or ""))
 
     @admin.display(description="Result")
     def whole_result(self, task: Task) -> SafeString:
@@ -162,6 +256,11 @@ class QueueAdmin(ReadOnlyAdmin):
     @admin.display(description="Held until", ordering="lock")
     def claimed(self, job: OrmQ) -> str | SafeString:
         return ago(job.lock)
+
+
+def _one_line(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST_RESULT else f"{text[:LONGEST_RESULT]}…"
 
 
 def _queue_again(task: Task) -> None:

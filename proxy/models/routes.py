@@ -26,6 +26,13 @@ class Route(Watched):
     thinking = models.BooleanField(
         default=True, help_text="Shown in the native model list."
     )
+    remove_mark = models.BooleanField(
+        "remove the corner mark",
+        null=True,
+        blank=True,
+        help_text="From pictures that our accounts draw for this route. Unknown: as "
+        "ENABLE_WATERMARK_REMOVAL says. A token may say otherwise.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -40,12 +47,29 @@ class Target(Watched):
 
     topic = "route"
 
+    class ImageSize(models.TextChoices):
+        HALF_K = "512", "512"
+        ONE_K = "1K", "1K: about 1024 x 1024"
+        TWO_K = "2K", "2K: about 2048 x 2048"
+        FOUR_K = "4K", "4K: about 4096 x 4096"
+
     route = models.ForeignKey(Route, on_delete=models.CASCADE, related_name="targets")
     position = models.PositiveSmallIntegerField(default=0)
     kind = models.CharField(
         max_length=20, choices=Account.Kind, default=Account.Kind.GEMINI_API
     )
     upstream_model = models.CharField(max_length=120)
+    image_size = models.CharField(
+        max_length=4,
+        blank=True,
+        choices=ImageSize,
+        help_text="Of pictures, unless the request names one. Empty: the provider's.",
+    )
+    upscale = models.BooleanField(
+        default=False,
+        help_text="Enlarge a picture that comes smaller than asked for (Lanczos); its "
+        "metadata says so.",
+    )
     emulate_tools = models.BooleanField(
         default=False,
         help_text="Web accounts know no tools: describe them in the prompt and read "
@@ -68,3 +92,8 @@ class Target(Watched):
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.upstream_model}"
+
+    def emulated(self) -> frozenset[str]:
+        """Return the capabilities that it is to imitate."""
+        flags = {"tools": self.emulate_tools, "json_schema": self.emulate_json_schema}
+        return frozenset(name for name, wanted in flags.items() if wanted)

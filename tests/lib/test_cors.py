@@ -74,7 +74,9 @@ def test_a_browser_that_asks_first_is_told_methods_and_headers(settings: Any) ->
     response = preflight(question())
     assert response is not None
     assert response.status_code == 204
-    assert "POST" in response["Access-Control-Allow-Methods"]
+    methods = set(response["Access-Control-Allow-Methods"].split(", "))
+    assert methods == {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+    assert "x-xai-api-key" in response["Access-Control-Allow-Headers"]
     assert "Authorization" in response["Access-Control-Allow-Headers"]
     assert response["Access-Control-Max-Age"] == "600"
 

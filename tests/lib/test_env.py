@@ -172,3 +172,18 @@ def test_a_child_gets_this_environment_with_changes(
     monkeypatch.setenv("CHANGED", "1")
     child = child_environment({"CHANGED": "2", "NEW": "3"})
     assert (child["KEPT"], child["CHANGED"], child["NEW"]) == ("1", "2", "3")
+
+
+def test_pairs_of_names_and_numbers_keep_their_order() -> None:
+    env = Env({"X": "b*=20,\n a = 0"})
+    assert list(env.counts("X").items()) == [("b*", 20), ("a", 0)]
+    assert Env({}).counts("X", "a=1, b=2") == {"a": 1, "b": 2}
+    assert Env({"X": "none"}).counts("X", "a=1") == {}
+
+
+@pytest.mark.parametrize(
+    "text", ["a", "a=", "=1", "a=-1", "a=one", "a=1.5", "a=1, a=2", "none, a=1"]
+)
+def test_pairs_that_are_none_are_refused_with_the_setting(text: str) -> None:
+    with pytest.raises(BadSetting, match="X: "):
+        Env({"X": text}).counts("X")

@@ -43,6 +43,13 @@ class Command(BaseCommand):
             "--sandbox", metavar="URL", help="a running manage.py sandbox"
         )
         parser.add_argument(
+            "--web-sandbox",
+            metavar="URL",
+            default="",
+            help="its --web-port as http://host:port; without it web accounts "
+            "are left out. The gateway must trust the certificate.",
+        )
+        parser.add_argument(
             "--only", metavar="NAME", help="rows whose name contains this"
         )
         parser.add_argument("--json", action="store_true", help="one object a line")
@@ -55,6 +62,8 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         rows = _chosen(options["only"])
+        if options["gateway"] and not options["web_sandbox"]:
+            rows = _without_web(rows)
         if options["gateway"]:
             stand = self._running(options)
         elif options["inside"]:
@@ -76,7 +85,12 @@ class Command(BaseCommand):
             raise CommandError("--gateway needs --token and --sandbox too.")
         self._warn_of_bounds()
         with (
-            Stand(options["gateway"], options["token"], options["sandbox"]) as stand,
+            Stand(
+                options["gateway"],
+                options["token"],
+                options["sandbox"],
+                options["web_sandbox"],
+            ) as stand,
             _others_paused(stand, allowed=options["pause_others"]),
         ):
             yield stand
@@ -119,6 +133,13 @@ def _chosen(part: str | None) -> list[Row]:
     if not rows:
         raise CommandError(f"No row is called so; there are: {', '.join(ROWS)}.")
     return rows
+
+
+def _without_web(rows: list[Row]) -> list[Row]:
+    left = [row for row in rows if row.kind != "gemini_web"]
+    if not left:
+        raise CommandError("Rows of web accounts need --web-sandbox.")
+    return left
 
 
 def _begin_again(options: dict[str, Any]) -> int:
