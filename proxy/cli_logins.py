@@ -13,15 +13,9 @@ from accounts.credentials.cli_json import (
 )
 from accounts.models import Account
 from accounts.models.upstream import fingerprints
-from gemproxy.lib.secrets import Sealed, SecretUnreadable
+from gemproxy.lib.secrets import SecretUnreadable
 from proxy.cli_routes import open_routes
-from proxy.imports import (
-    BASE_SCHEMES,
-    PROXY_SCHEMES,
-    ImportResult,
-    Rejected,
-    checked_url,
-)
+from proxy.imports import ImportResult, Rejected, Where, take_over
 
 KIND = Account.Kind.CODE_ASSIST
 _NUMBERED = re.compile(r"cli-account-(\d{1,9})")
@@ -36,32 +30,17 @@ class Stored:
     what: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Where:
-    """How an account is reached and called; empty values say nothing."""
-
-    base_url: str = ""
-    proxy_url: str = ""
-    label: str = ""
-
-
 def import_logins(data: bytes | str, where: Where | None = None) -> ImportResult:
     """Store every login in a paste, a file or a zip.
 
     Several under one label are numbered. Raises ValueError if there is none at all, or
-    a URL cannot be used.
+    a part of ``where`` cannot be used.
     """
-    where = where or Where()
-    checked_url("base URL", where.base_url, BASE_SCHEMES)
-    checked_url("proxy URL", where.proxy_url, PROXY_SCHEMES)
+    where = (where or Where()).checked()
     found = read_many(data)
     logins = [entry.credential for entry in found if entry.credential is not None]
-    stored = []
-    for number, login in enumerate(logins, 1):
-        label = where.label
-        if label and len(logins) > 1:
-            label = f"{label} {number}"
-        stored.append(store_login(login, replace(where, label=label)))
+    each = zip(logins, where.numbered(len(logins)), strict=True)
+    stored = [store_login(login, place) for login, place in each]
     return ImportResult(
         added=tuple(s.account for s in stored if s.what == "added"),
         replaced=tuple(s.account for s in stored if s.what == "replaced"),
@@ -85,10 +64,8 @@ def store_login(login: CliCredential, where: Where, by: str = "") -> Stored:
         account = Account.add(
             kind=KIND,
             secret=dumped(login),
-            label=where.label or _free_label(),
-            base_url=where.base_url,
-            proxy_url=where.proxy_url,
             facts=_facts(login),
+            **{"label": _free_label(), **where.fields()},
         )
         if account is not None and not _others(account):
             open_routes()
@@ -116,7 +93,7 @@ def _renewed(account: Account, login: CliCredential, where: Where, by: str) -> S
     old = _login_of(account)
     made = _merged(old, login)
     changed = made != old
-    changed = _moved(account, where) or changed
+    changed = bool(take_over(account, where)) or changed
     account.set_secret(dumped(made))
     account.facts = {**account.facts, **_facts(made)}
     account.save()
@@ -124,24 +101,6 @@ def _renewed(account: Account, login: CliCredential, where: Where, by: str) -> S
     if account.state == Account.State.NEEDS_ATTENTION:
         changed = account.move(Account.State.NEW, cause="new_secret", by=by)
     return Stored(account, "replaced" if changed else "known")
-
-
-def _moved(account: Account, where: Where) -> bool:
-    """Take over what is said of the way to an account; return whether it was new."""
-    before = account.base_url, _revealed(account.proxy_url), account.label
-    said = where.base_url, where.proxy_url, where.label
-    after = tuple(new or old for new, old in zip(said, before, strict=True))
-    if after == before:
-        return False
-    account.base_url, account.proxy_url, account.label = after
-    return True
-
-
-def _revealed(sealed: Sealed | str) -> str:
-    try:
-        return sealed.reveal() if isinstance(sealed, Sealed) else sealed
-    except SecretUnreadable:
-        return ""
 
 
 def _login_of(account: Account) -> CliCredential | None:

@@ -17,6 +17,7 @@ from django.conf import settings
 from accounts.credentials.cli_json import CliCredential
 from gemproxy.lib import clock
 from proxy.scheduling.pool import make_adapter
+from proxy.upstreams.base import Way
 from proxy.upstreams.code_assist import CodeAssist
 from proxy.upstreams.http import Clients
 from proxy.wire.oauth import consent_url, read_callback
@@ -57,7 +58,11 @@ def begin(session: Session) -> str:
 
 
 def finish(
-    session: Session, pasted: str, *, project: str = "", proxy_url: str = ""
+    session: Session,
+    pasted: str,
+    *,
+    project: str = "",
+    way: Way = Way(),  # noqa: B008 - it cannot change
 ) -> CliCredential:
     """Return the login that the pasted address stands for.
 
@@ -73,22 +78,20 @@ def finish(
     if state and not hmac.compare_digest(state.encode(), begun["state"].encode()):
         raise ValueError("The address belongs to another sign-in: begin again.")
     del session[_KEY]
-    login = async_to_sync(_exchange, force_new_loop=True)(
-        code, begun["verifier"], proxy_url
-    )
+    login = async_to_sync(_exchange, force_new_loop=True)(code, begun["verifier"], way)
     return replace(login, project_id=project)
 
 
-async def _exchange(code: str, verifier: str, proxy_url: str) -> CliCredential:
+async def _exchange(code: str, verifier: str, way: Way) -> CliCredential:
     adapter = make_adapter(CodeAssist.kind, Clients())
     assert isinstance(adapter, CodeAssist)  # noqa: S101
     endpoint = adapter.logins.endpoint
     try:
         login = await endpoint.exchange(
-            code, redirect_uri=REDIRECT, verifier=verifier, proxy_url=proxy_url
+            code, redirect_uri=REDIRECT, verifier=verifier, way=way
         )
         if login.email:
             return login
-        return replace(login, email=await endpoint.email(login, proxy_url))
+        return replace(login, email=await endpoint.email(login, way))
     finally:
         await adapter.aclose()

@@ -74,10 +74,18 @@ async def _look_after(accounts: list[Due]) -> Counter[str]:
     return done
 
 
+def _proved(account_id: int) -> None:
+    """Put an account to work that was new until it was looked at."""
+    row = Account.objects.filter(pk=account_id, state=Account.State.NEW).first()
+    if row is not None:
+        row.move(Account.State.ACTIVE)
+
+
 async def _look_at(adapter: CodeAssist, due: Due) -> str:
     try:
         if due.new:
             await adapter.probe(due.config, PATIENCE)
+            await db.run(_proved, due.config.id)
             return "looked at"
         renewed = await adapter.renew(due.config, AHEAD)
         return "renewed" if renewed else "fresh"

@@ -15,6 +15,7 @@ from proxy.errors import (
     Busy,
     Fault,
     Forbidden,
+    NotFound,
     StreamCut,
     Unauthenticated,
     UpstreamFault,
@@ -36,8 +37,7 @@ def plan_of(model: str, catalog: Catalog) -> RoutePlan:
     Models that no route names are counted together: callers may make names up.
     """
     model = model or NO_MODEL
-    known = catalog.has_target(KIND, model)
-    target = TargetPlan(kind=KIND, upstream_model=model if known else NO_MODEL)
+    target = TargetPlan(kind=KIND, upstream_model=_counted_as(model, catalog))
     return RoutePlan(
         name=model,
         category="text",
@@ -54,6 +54,17 @@ def plan_of(model: str, catalog: Catalog) -> RoutePlan:
             category="text",
         ),
     )
+
+
+def _counted_as(model: str, catalog: Catalog) -> str:
+    """Return the model of xAI's that a name stands for, an alias of ours included."""
+    if catalog.has_target(KIND, model):
+        return model
+    try:
+        targets = catalog.resolve(model).targets
+    except NotFound:
+        return NO_MODEL
+    return next((t.upstream_model for t in targets if t.kind == KIND), NO_MODEL)
 
 
 def own_account(key: str) -> AccountConfig:

@@ -28,7 +28,7 @@ UNCHANGED: Final = "no_new_value"
 ALIVE: Final = "alive"
 CLAIMED: Final = "claimed"
 
-_TIMES = ("pasted_at", "rotated_at", "tried_at")
+_TIMES = ("pasted_at", "rotated_at", "tried_at", "checked_at")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,9 @@ class WebSession:
 
     ``version`` grows whenever the cookies change, and only then. ``result`` says how
     the last rotation ended, ``failures`` how many in a row brought nothing new;
-    ``source`` is a hash of the cookies that the environment gave.
+    ``check`` says what the site's page told last at ``checked_at``, ``refusals`` how
+    often in a row that it knows the account no more. ``source`` is a hash of the
+    cookies that the environment gave.
     """
 
     cookies: WebCookies
@@ -47,6 +49,9 @@ class WebSession:
     tried_at: float = 0.0
     result: str = ""
     failures: int = 0
+    checked_at: float = 0.0
+    check: str = ""
+    refusals: int = 0
     source: str = ""
 
     def secret(self) -> str:
@@ -61,6 +66,9 @@ class WebSession:
             "tried_at": self.tried_at,
             "result": self.result,
             "failures": self.failures,
+            "checked_at": self.checked_at,
+            "check": self.check,
+            "refusals": self.refusals,
             "source": self.source,
         }
 
@@ -72,6 +80,28 @@ class WebSession:
         if self.result == REFUSED and self.failures < MOST_REFUSALS:
             pause = RETRY_SECONDS
         return now - max(self.pasted_at, self.rotated_at, self.tried_at) >= pause
+
+    def is_unheard_of(self, now: float, used_at: float) -> bool:
+        """Tell whether nothing has shown for long that the account is signed in.
+
+        An answer shows it, at ``used_at``, and a new value. A rotation that brings
+        none does not: Google gives the same answer when the session is over. Without
+        the cookie that rotates each rotation is a look at the page already.
+        """
+        if not self.cookies.psidts:
+            return False
+        pause = RETRY_SECONDS if 0 < self.refusals < MOST_REFUSALS else CHECK_SECONDS
+        shown = max(self.pasted_at, self.rotated_at, self.checked_at, used_at)
+        return now - shown >= pause
+
+    def looked_at(self, now: float) -> "WebSession":
+        """Return it with the note that somebody looks at the page now."""
+        return replace(self, checked_at=now)
+
+    def checked(self, result: str, now: float) -> "WebSession":
+        """Return it with what the site's page told."""
+        refusals = self.refusals + 1 if result == REFUSED else 0
+        return replace(self, check=result, checked_at=now, refusals=refusals)
 
     def claimed(self, now: float) -> "WebSession":
         """Return it with the note that somebody rotates it now."""
@@ -111,15 +141,15 @@ def load_session(secret: str, facts: Mapping[str, Any] | None = None) -> WebSess
     if not isinstance(data, dict) or not isinstance(data.get("cookies"), dict):
         raise ValueError("not the sealed text of a session")
     known = facts or {}
-    pasted_at, rotated_at, tried_at = (float(known.get(n) or 0.0) for n in _TIMES)
+    times = {name: float(known.get(name) or 0.0) for name in _TIMES}
     return WebSession(
         cookies=read_cookie_object(data["cookies"]),
         version=int(data.get("version") or 1),
-        pasted_at=pasted_at,
-        rotated_at=rotated_at,
-        tried_at=tried_at,
+        **times,
         result=str(known.get("result") or ""),
         failures=int(known.get("failures") or 0),
+        check=str(known.get("check") or ""),
+        refusals=int(known.get("refusals") or 0),
         source=str(known.get("source") or ""),
     )
 
@@ -159,8 +189,9 @@ def forecast(session: WebSession) -> str:
     if not session.cookies.psidts:
         return "Without __Secure-1PSIDTS nothing renews them; they may end any day."
     if session.failures >= 3:
+        seen = " They still worked at the last look." if session.check == ALIVE else ""
         return (
             "Google gives no new value, as for sessions bound to a device: expect "
-            "them to end within hours. Cookies exported from Firefox last longer."
+            f"them to end within hours.{seen} Cookies from Firefox last longer."
         )
     return "Not renewed yet: the first renewal comes ten minutes after pasting."

@@ -33,6 +33,18 @@ class Plan(Watched):
     concurrency = models.PositiveIntegerField(
         null=True, blank=True, help_text="Requests of one token at the same moment."
     )
+    image_days = models.PositiveIntegerField(
+        "days that pictures are kept",
+        null=True,
+        blank=True,
+        help_text="Empty: as long as IMAGE_RETENTION_DAYS says.",
+    )
+    images_kept = models.PositiveIntegerField(
+        "pictures kept",
+        null=True,
+        blank=True,
+        help_text="For each person; the oldest go first.",
+    )
     models = models.JSONField(
         default=list,
         blank=True,

@@ -46,6 +46,12 @@ class Token(Watched):
         on_delete=models.SET_NULL,
         help_text="Empty: the owner's plan, else the default plan.",
     )
+    remove_mark = models.BooleanField(
+        "remove the corner mark",
+        null=True,
+        blank=True,
+        help_text="From pictures made for this token. Unknown: as the route says.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)

@@ -17,6 +17,8 @@ from gemproxy.lib.secrets import SealedField
 
 OPERATOR = "operator"
 HEAVIEST = 1000
+#: The largest number that every database keeps for a priority.
+LAST_PRIORITY = 32_767
 #: Where in an account's facts the history of its cookies is.
 WEB_FACTS = "web"
 

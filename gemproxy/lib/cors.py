@@ -8,10 +8,16 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 
-METHODS = "GET, POST, OPTIONS"
-HEADERS = "Authorization, Content-Type, x-goog-api-key, x-goog-api-client, x-api-key"
+#: All that any path takes: elsewhere they get their 405, and nothing comes along that
+#: a browser would send by itself.
+METHODS = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
+HEADERS = (
+    "Authorization, Content-Type, x-goog-api-key, x-goog-api-client, x-api-key,"
+    " x-xai-api-key"
+)
 EXPOSED = (
-    "x-request-id, x-gemproxy-dropped, retry-after, retry-after-ms, x-should-retry"
+    "x-request-id, x-gemproxy-dropped, x-gemproxy-missing, x-gemproxy-kept,"
+    " retry-after, retry-after-ms, x-should-retry"
 )
 KEPT_SECONDS = "600"
 

@@ -3,7 +3,7 @@
 import datetime
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from django.urls import reverse
@@ -26,7 +26,7 @@ from proxy.scheduling.outlook import READY, TRIED, Standing
 from proxy.scheduling.slots import ATTENTION, CANARY, SEATS
 from proxy.wire.causes import cause_of, is_limit
 
-#: The account's kind lacks something that the request needs.
+#: The account's kind lacks something that the request needs, and does not imitate it.
 UNABLE = "unable"
 DISABLED = "disabled"
 NEVER = float("inf")
@@ -62,6 +62,18 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Fit:
+    """What of a request's needs a target ``lacks``, and what else it ``imitates``."""
+
+    lacks: frozenset[str] = frozenset()
+    imitates: frozenset[str] = frozenset()
+
+
+#: (kind, upstream model) → how that target fits.
+Fits = Mapping[tuple[str, str], Fit]
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
     """The candidates for which the same holds."""
 
@@ -78,6 +90,7 @@ class Candidate:
     account: SafeString
     kind: str
     model: str
+    imitates: str
     asked: str
     state: SafeString
     why: str
@@ -106,24 +119,32 @@ def account_link(account_id: int, label: object) -> SafeString:
     return format_html('<a class="gp-link" href="{}">{}</a>', url, label)
 
 
-def reason_of(standing: Standing, lacking: Mapping[str, Iterable[str]]) -> str:
-    """Return why an account takes no request, or ``ready``.
+def fit_of(needs: Set[str], able: Set[str], emulates: Set[str]) -> Fit:
+    """Return how a target that is ``able`` to so much fits what a request needs."""
+    return Fit(
+        lacks=frozenset(needs - able - emulates), imitates=frozenset(emulates - able)
+    )
 
-    ``lacking`` names, for each kind that cannot serve a request, what it lacks.
-    """
-    return UNABLE if standing.kind in lacking else standing.reason
+
+def reason_of(standing: Standing, fits: Fits) -> str:
+    """Return why an account takes no request, or ``ready``."""
+    return UNABLE if _fit(standing, fits).lacks else standing.reason
+
+
+def _fit(standing: Standing, fits: Fits) -> Fit:
+    return fits.get((standing.kind, standing.model), Fit())
 
 
 def in_order(
     found: Iterable[Standing],
     targets: Sequence[TargetPlan],
-    lacking: Mapping[str, Iterable[str]],
+    fits: Fits,
 ) -> list[Standing]:
     """Return who is ready first, as the targets follow; then who comes back soonest."""
     places = {(t.kind, t.upstream_model): place for place, t in enumerate(targets)}
 
     def key(one: Standing) -> tuple[bool, float, int, int, int]:
-        reason = reason_of(one, lacking)
+        reason = reason_of(one, fits)
         until = 0.0 if reason == READY else _end(one, reason)
         place = places.get((one.kind, one.model), len(places))
         return reason != READY, until, place, one.priority, one.account_id
@@ -131,27 +152,24 @@ def in_order(
     return sorted(found, key=key)
 
 
-def groups(
-    found: Iterable[Standing], lacking: Mapping[str, Iterable[str]]
-) -> list[Group]:
+def groups(found: Iterable[Standing], fits: Fits) -> list[Group]:
     """Return how many there are for each reason: the ready ones, then the most."""
-    counts = Counter(reason_of(one, lacking) for one in found)
+    counts = Counter(reason_of(one, fits) for one in found)
     ordered = sorted(counts.items(), key=lambda pair: (pair[0] != READY, -pair[1]))
     return [
         Group(reason, meaning(reason), tone(reason), count) for reason, count in ordered
     ]
 
 
-def shown(
-    one: Standing, question: Question, lacking: Mapping[str, Iterable[str]]
-) -> Candidate:
+def shown(one: Standing, question: Question, fits: Fits) -> Candidate:
     """Return the row of an account."""
-    reason = reason_of(one, lacking)
-    why, detail = _why(one, reason, lacking)
+    reason, fit = reason_of(one, fits), _fit(one, fits)
+    why, detail = _why(one, reason, fit)
     return Candidate(
         account=account_link(one.account_id, one.label),
         kind=dict(Account.Kind.choices).get(one.kind, one.kind),
         model=one.model,
+        imitates=", ".join(sorted(fit.imitates)),
         asked=question.tried.get(one.account_id, ""),
         state=_state(one, reason),
         why=why,
@@ -172,12 +190,10 @@ def _state(one: Standing, reason: str) -> SafeString:
     return badge(word, colour)
 
 
-def _why(
-    one: Standing, reason: str, lacking: Mapping[str, Iterable[str]]
-) -> tuple[str, str]:
+def _why(one: Standing, reason: str, fit: Fit) -> tuple[str, str]:
     """Return a reason in words, and what more is known of it."""
     if reason == UNABLE:
-        return meaning(reason), ", ".join(sorted(lacking[one.kind]))
+        return meaning(reason), ", ".join(sorted(fit.lacks))
     if reason == READY:
         return (
             "Rested after failures: its next call is a test" if one.canary else "",

@@ -11,7 +11,8 @@ from django.views.decorators.csrf import csrf_exempt
 from accounts.authentication import credentials, find_caller
 from accounts.credentials.cli_json import read_one
 from proxy.admin.probe import try_account
-from proxy.cli_logins import Where, store_login
+from proxy.cli_logins import store_login
+from proxy.imports import Where
 
 _LONGEST_LABEL = 80
 _FIELDS = {"credentials_json", "label"}

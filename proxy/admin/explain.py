@@ -18,7 +18,9 @@ from django.urls.resolvers import URLPattern
 from accounts.admin.displays import ago
 from gemproxy.adminkit import ModelAdmin
 from proxy.admin.candidates import (
+    Fits,
     Question,
+    fit_of,
     groups,
     in_order,
     meaning,
@@ -33,6 +35,7 @@ from proxy.scheduling.outlook import READY
 from proxy.scheduling.pool import Pool
 from proxy.scheduling.store import Store
 from proxy.upstreams.http import Clients
+from proxy.wire.image_models import lacks_of
 
 MOST_ROWS = 500
 NONE: frozenset[str] = frozenset()
@@ -79,31 +82,35 @@ def explanation(question: Question, only: str = "") -> dict[str, Any]:
         route = asked.catalog.resolve(question.model)
     except ModelNotFound:
         return basis
-    lacking = _lacking(asked.pool, route, question.needs)
-    found = in_order(asked.pool.explain(route, NONE), route.targets, lacking)
-    picked = [one for one in found if only in ("", reason_of(one, lacking))]
-    ready = {one.account_id for one in found if reason_of(one, lacking) == READY}
+    fits = _fits(asked.pool, route, question.needs)
+    found = in_order(asked.pool.explain(route, NONE), route.targets, fits)
+    picked = [one for one in found if only in ("", reason_of(one, fits))]
+    ready = {one.account_id for one in found if reason_of(one, fits) == READY}
     accounts = {one.account_id for one in found}
     return {
         **basis,
         "route": route,
-        "groups": groups(found, lacking),
+        "groups": groups(found, fits),
         "answer": _answer(len(ready), asked.pool.earliest(route, question.needs)),
         "ready": len(ready),
         "accounts": len(accounts),
-        "candidates": [shown(one, question, lacking) for one in picked[:MOST_ROWS]],
+        "candidates": [shown(one, question, fits) for one in picked[:MOST_ROWS]],
         "listed": len(picked),
         "most": MOST_ROWS,
         "incidents": Incident.objects.filter(until__isnull=True).count(),
     }
 
 
-def _lacking(
-    pool: Pool, route: RoutePlan, needs: frozenset[str]
-) -> dict[str, frozenset[str]]:
-    """Return for each kind that cannot serve a request what it lacks."""
-    each = {t.kind: needs - pool.adapter(t.kind).capabilities for t in route.targets}
-    return {kind: lacks for kind, lacks in each.items() if lacks}
+def _fits(pool: Pool, route: RoutePlan, needs: frozenset[str]) -> Fits:
+    """Return how each target of a route fits what a request needs."""
+    return {
+        (target.kind, target.upstream_model): fit_of(
+            needs,
+            pool.adapter(target.kind).capabilities - lacks_of(target.upstream_model),
+            target.emulates,
+        )
+        for target in route.targets
+    }
 
 
 def _answer(ready: int, seconds: float | None) -> str:

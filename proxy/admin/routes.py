@@ -1,5 +1,8 @@
 """Routes in the admin: a model name and who answers to it."""
 
+from typing import Any
+
+from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -10,11 +13,43 @@ from accounts.admin.displays import badge, compact
 from gemproxy.adminkit import TabularInline
 from proxy.admin.explain import ExplainedAdmin, Question
 from proxy.models import Route, Target
+from proxy.upstreams.kinds import KINDS
+
+#: Capabilities in words, and the fields that have them imitated.
+EMULATED = {
+    "tools": ("Tools", "emulate_tools"),
+    "json_schema": ("JSON schemas", "emulate_json_schema"),
+}
+
+
+class TargetForm(forms.ModelForm):
+    """A target; only what its kind of account can imitate may be switched on."""
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        kind = KINDS.get(values.get("kind", ""))
+        for name, (words, field) in EMULATED.items():
+            if kind and values.get(field) and name not in kind.imitates():
+                able = [
+                    each.label for each in KINDS.values() if name in each.imitates()
+                ]
+                self.add_error(
+                    field, f"{words} can be imitated only for: {', '.join(able)}."
+                )
+        return values
 
 
 class TargetInline(TabularInline):
     model = Target
-    fields = ("position", "kind", "upstream_model")
+    form = TargetForm
+    fields = (
+        "position",
+        "kind",
+        "upstream_model",
+        *(f for _, f in EMULATED.values()),
+        "image_size",
+        "upscale",
+    )
     extra = 0
     min_num = 1
     verbose_name_plural = "Targets: the lowest position that can answer is used"
@@ -30,6 +65,7 @@ class RouteAdmin(ExplainedAdmin):
     actions = ("enable", "disable")
     fieldsets = (
         (None, {"fields": ("name", "enabled", "category")}),
+        ("Pictures", {"fields": ("remove_mark",)}),
         (
             "In model lists",
             {
@@ -77,12 +113,21 @@ class RouteAdmin(ExplainedAdmin):
 
     @admin.display(description="Served by")
     def served_by(self, route: Route) -> SafeString:
-        lines = ((target.upstream_model, target.kind) for target in route.targets.all())
+        lines = (
+            (target.upstream_model, target.kind, _imitated(target))
+            for target in route.targets.all()
+        )
         return format_html_join(
-            "", '<span class="gp-line" title="{1}">{0}</span>', lines
+            "", '<span class="gp-line" title="{1}">{0}{2}</span>', lines
         )
 
     @admin.display(description="Tokens in / out")
     def limits(self, route: Route) -> str:
         given, made = route.input_token_limit, route.output_token_limit
         return f"{compact(given)} / {compact(made)}"
+
+
+def _imitated(target: Target) -> str:
+    wanted = target.emulated()
+    words = [words for name, (words, _) in EMULATED.items() if name in wanted]
+    return f" (imitated: {', '.join(words)})" if words else ""

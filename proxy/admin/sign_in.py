@@ -9,12 +9,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from gemproxy.adminkit import Textarea, TextInput
+from gemproxy.adminkit import PasswordInput, Textarea, TextInput
 from proxy import cli_sign_in
 from proxy.admin.probe import try_account
-from proxy.admin.upstream_forms import valid_proxy
-from proxy.cli_logins import Where, store_login
+from proxy.admin.upstream_forms import AuthoritiesField, valid_proxy
+from proxy.cli_logins import store_login
 from proxy.errors import Fault
+from proxy.imports import Where
+from proxy.upstreams.base import Way
 from proxy.upstreams.kinds import KINDS
 
 _PROJECT = re.compile(r"(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{2,61}[a-z0-9]")
@@ -41,8 +43,9 @@ class SignInForm(forms.Form):
     )
     label = forms.CharField(required=False, max_length=80, widget=TextInput())
     proxy_url = forms.CharField(
-        label="Egress proxy", required=False, widget=TextInput()
+        label="Egress proxy", required=False, widget=PasswordInput()
     )
+    ca_pem = AuthoritiesField()
 
     def clean_project(self) -> str:
         project = self.cleaned_data["project"].strip()
@@ -86,9 +89,11 @@ def _finished(request: HttpRequest, values: dict[str, str]) -> HttpResponse:
         request.session,
         values["address"],
         project=values["project"],
-        proxy_url=values["proxy_url"],
+        way=Way(values["proxy_url"], values["ca_pem"]),
     )
-    where = Where(label=values["label"], proxy_url=values["proxy_url"])
+    where = Where(
+        label=values["label"], proxy_url=values["proxy_url"], ca_pem=values["ca_pem"]
+    )
     stored = store_login(login, where, by=request.user.get_username())
     tested = try_account(stored.account)
     level = messages.SUCCESS if tested.passed else messages.ERROR

@@ -1,5 +1,6 @@
 """Upstream accounts in the admin: trouble first, with its cause and what to do."""
 
+import dataclasses
 import datetime
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -8,6 +9,7 @@ from urllib.parse import urlsplit
 from django.contrib import admin, messages
 from django.contrib.admin import helpers
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import Q, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -21,13 +23,18 @@ from gemproxy.adminkit import ChangeList, ModelAdmin, header_link
 from gemproxy.lib import clock
 from proxy.admin import standing, web_session
 from proxy.admin.login_facts import facts_table
-from proxy.admin.probe import try_account
+from proxy.admin.probe import try_accounts, try_new
 from proxy.admin.sign_in import sign_in_page
 from proxy.admin.standing import TROUBLE, CauseFilter, RestFilter, running_rests
 from proxy.admin.timeline import EventInline, LimitInline, RestInline
-from proxy.admin.upstream_forms import AccountForm, CoolForm, PasteForm
+from proxy.admin.upstream_forms import (
+    AccountForm,
+    CoolForm,
+    PasteForm,
+    told_authorities,
+)
 from proxy.importing import import_data
-from proxy.imports import ImportResult
+from proxy.imports import ImportResult, Where
 
 State = Account.State
 MOST_TESTED = 10
@@ -73,9 +80,12 @@ class AccountAdmin(ModelAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Account | None = None) -> Any:
         secrets = ["new_secret", "base_url", "new_proxy"]
         if obj is None:
-            return [(None, {"fields": ["kind", "label", *secrets]})]
+            return [(None, {"fields": ["kind", "label", *secrets, "ca_pem"]})]
         if obj.proxy_url:
             secrets.append("drop_proxy")
+        secrets.append("ca_pem")
+        if obj.ca_pem:
+            secrets.append("trusts")
         found = [("Google account", {"fields": ["login"]})] if _is_login(obj) else []
         return [
             (None, {"fields": ["label", "kind", *NOW, "in_use", "clear_now"]}),
@@ -88,7 +98,7 @@ class AccountAdmin(ModelAdmin):
     def get_readonly_fields(
         self, request: HttpRequest, obj: Account | None = None
     ) -> tuple[str, ...]:
-        return ("kind", *NOW, "login", "renewal") if obj else ()
+        return ("kind", *NOW, "login", "renewal", "trusts") if obj else ()
 
     def get_inlines(self, request: HttpRequest, obj: Account | None) -> Iterable[type]:
         return self.inlines if obj else ()
@@ -96,6 +106,9 @@ class AccountAdmin(ModelAdmin):
     def save_model(
         self, request: HttpRequest, obj: Account, form: AccountForm, change: bool
     ) -> None:
+        if form.cleaned_data["new_secret"]:
+            # Not before: nobody is asked while a transaction is open.
+            transaction.on_commit(lambda: _tell_tested(request, obj))
         if not change:
             super().save_model(request, obj, form, change)
             return
@@ -162,8 +175,7 @@ class AccountAdmin(ModelAdmin):
         if len(accounts) > MOST_TESTED:
             messages.error(request, f"Select at most {MOST_TESTED} to test at once.")
             return
-        for account in accounts:
-            verdict = try_account(account)
+        for account, verdict in zip(accounts, try_accounts(accounts), strict=True):
             level = messages.SUCCESS if verdict.passed else messages.ERROR
             messages.add_message(request, level, f"{account}: {verdict.text}")
 
@@ -173,16 +185,20 @@ class AccountAdmin(ModelAdmin):
         if not self.has_add_permission(request):
             raise PermissionDenied
         form = PasteForm(request.POST or None)
-        result = None
+        result, tested = None, []
         if request.method == "POST" and form.is_valid():
             result = _import_or_say_why(form)
-            form = PasteForm() if result else form
+        if result:
+            stored = [*result.added, *result.replaced]
+            tested = try_new(form.cleaned_data["kind"], stored)
+            form = PasteForm()
         context = {
             **self.admin_site.each_context(request),
             "title": "Paste many accounts",
             "opts": self.opts,
             "form": form,
             "result": result,
+            "tested": tested,
         }
         return TemplateResponse(request, "admin/accounts/account/paste.html", context)
 
@@ -229,6 +245,10 @@ class AccountAdmin(ModelAdmin):
     def renewal(self, account: Account) -> str | SafeString:
         return web_session.renewal(account)
 
+    @admin.display(description="Trusts")
+    def trusts(self, account: Account) -> str:
+        return told_authorities(account)
+
     @admin.display(description="Last 24 h")
     def last_24h(self, account: Account) -> str | SafeString:
         failed = account.day["failed"]
@@ -241,12 +261,20 @@ class AccountAdmin(ModelAdmin):
     @admin.display(description="Goes to")
     def egress(self, account: Account) -> str | SafeString:
         proxied = badge("Proxy", "info") if account.proxy_url else ""
-        if not (proxied or account.base_url):
+        trusted = badge("Own CA", "info") if account.ca_pem else ""
+        if not (proxied or trusted or account.base_url):
             return "default"
         host = urlsplit(account.base_url).netloc or "default"
         return format_html(
-            '<div title="{}">{} {}</div>', account.base_url, host, proxied
+            '<div title="{}">{} {} {}</div>', account.base_url, host, proxied, trusted
         )
+
+
+def _tell_tested(request: HttpRequest, account: Account) -> None:
+    """Try a credential that has just been stored if its kind wants that; say how."""
+    for _, verdict in try_new(account.kind, [account]):
+        level = messages.SUCCESS if verdict.passed else messages.ERROR
+        messages.add_message(request, level, f"{account}: {verdict.text}")
 
 
 def _is_login(account: Account) -> bool:
@@ -307,11 +335,6 @@ def _import_or_say_why(form: PasteForm) -> ImportResult | None:
         return None
 
 
-def _import(values: dict[str, str]) -> ImportResult:
-    return import_data(
-        values["kind"],
-        values["lines"],
-        base_url=values["base_url"],
-        proxy_url=values["proxy_url"],
-        label=values["label"],
-    )
+def _import(values: dict[str, Any]) -> ImportResult:
+    said = {each.name: values[each.name] for each in dataclasses.fields(Where)}
+    return import_data(values["kind"], values["lines"], Where(**said))

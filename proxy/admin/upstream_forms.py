@@ -5,14 +5,16 @@ from typing import Any
 
 from django import forms
 
+from accounts.credentials.authorities import LARGEST, described, valid_authorities
 from accounts.models import Account
-from accounts.models.upstream import fingerprint
+from accounts.models.upstream import LAST_PRIORITY, fingerprint
 from gemproxy.adminkit import Checkbox, PasswordInput, Select, Textarea, TextInput
 from gemproxy.lib import clock
 from proxy.imports import PROXY_SCHEMES, checked_url
 from proxy.upstreams.kinds import KINDS, kind_named
 
 KIND_CHOICES = [(kind.name, kind.label) for kind in KINDS.values()]
+ACCEPTED = " ".join(f"{k.label}: {k.accepts}." for k in KINDS.values())
 WARNINGS = " ".join(f"{k.label}: {k.warning}" for k in KINDS.values() if k.warning)
 #: Kinds whose secrets people paste as files or tables.
 LONG_SECRETS = (Account.Kind.GEMINI_WEB, Account.Kind.CODE_ASSIST)
@@ -26,6 +28,36 @@ def valid_proxy(url: str) -> str:
         return checked_url("proxy", url.strip(), PROXY_SCHEMES)
     except ValueError as error:
         raise forms.ValidationError(str(error)) from error
+
+
+class AuthoritiesField(forms.CharField):
+    """Certificate authorities in PEM; no secret, so what is stored is shown."""
+
+    def __init__(self, **options: Any) -> None:
+        attrs = {"rows": 4, "autocomplete": "off", "spellcheck": "false"}
+        super().__init__(
+            label="Own certificate authorities",
+            required=False,
+            max_length=LARGEST,
+            widget=Textarea(attrs=attrs),
+            help_text=Account._meta.get_field("ca_pem").help_text,
+            **options,
+        )
+
+    def clean(self, value: Any) -> str:
+        try:
+            return valid_authorities(super().clean(value))
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from error
+
+
+def told_authorities(account: Account) -> str:
+    """Return whose certificates an account trusts beside the known; empty for none."""
+    try:
+        told = described(account.ca_pem)
+    except ValueError:
+        return "own CA: it cannot be read"
+    return f"own CA: {told}" if told else ""
 
 
 def _secret_field(**options: Any) -> forms.CharField:
@@ -72,9 +104,11 @@ class AccountForm(forms.ModelForm):
         help_text=Account._meta.get_field("base_url").help_text,
     )
 
+    ca_pem = AuthoritiesField()
+
     class Meta:
         model = Account
-        fields = ("kind", "label", "base_url")
+        fields = ("kind", "label", "base_url", "ca_pem")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -153,19 +187,25 @@ class PasteForm(forms.Form):
         widget=Textarea(
             attrs={"rows": 12, "spellcheck": "false", "autocomplete": "off"}
         ),
-        help_text="Keys: one on each line. Logins: JSON, any number. Cookies: in any"
-        " form, with a line of dashes between accounts. Those already in the pool are"
-        " left out, or renewed.",
+        help_text=f"{ACCEPTED} Those already in the pool are left out, or renewed.",
     )
     base_url = forms.URLField(
         label="Base URL", required=False, assume_scheme="https", widget=TextInput()
     )
     proxy_url = _secret_field(label="Egress proxy", required=False)
+    ca_pem = AuthoritiesField()
     label = forms.CharField(
         required=False,
         max_length=Account._meta.get_field("label").max_length,
         widget=TextInput(),
         help_text="A name for all of them, such as the project they belong to.",
+    )
+    priority = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=LAST_PRIORITY,
+        widget=TextInput(attrs={"inputmode": "numeric"}),
+        help_text=Account._meta.get_field("priority").help_text,
     )
 
     def clean_proxy_url(self) -> str:

@@ -38,6 +38,7 @@ def renewal(account: Account) -> str | SafeString:
         ("Pasted", _when(session.pasted_at)),
         ("Renewed", _when(session.rotated_at)),
         ("Last try", format_html("{}: {}", _when(session.tried_at), _result(session))),
+        ("Signed in", _look(session)),
         ("Forecast", forecast(session)),
     ]
     lines = format_html_join("", "<div><b>{}</b> {}</div>", rows)
@@ -51,6 +52,16 @@ def _result(session: WebSession) -> str:
     if session.failures > 1:
         return f"{known} ({session.failures} times in a row)"
     return known
+
+
+def _look(session: WebSession) -> str | SafeString:
+    """Return what the site's page told when nobody had used the account for long."""
+    if not session.check:
+        return "not looked at while idle yet"
+    meaning = "yes, when last looked at while idle"
+    if session.check != ALIVE:
+        meaning = cause_of(session.check, of_account=True).meaning
+    return format_html("{}: {}", _when(session.checked_at), meaning)
 
 
 def _when(seconds: float) -> str | SafeString:

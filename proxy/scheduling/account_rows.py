@@ -8,14 +8,12 @@ from django.conf import settings
 from accounts.models import Account
 from gemproxy.lib.secrets import SecretUnreadable
 from proxy.scheduling.health import Rest
-from proxy.scheduling.quota import Limits
+from proxy.scheduling.quota import DayLimit, Limits
 from proxy.scheduling.slots import Member
 from proxy.scheduling.store import StoredLimit, StoredRest
 from proxy.upstreams.base import AccountConfig
 
 UNREADABLE = "unreadable"
-#: The tiers of accounts of which nobody says another.
-USUAL_TIERS = {Account.Kind.CODE_ASSIST: "code_assist"}
 
 
 def config_of(row: Account) -> AccountConfig:
@@ -95,8 +93,14 @@ def _member(row: Account, config: AccountConfig | None) -> Member:
         weight=max(row.weight, 1),
         concurrency=row.concurrency or _usual_seats(row.kind),
         limits=Limits(row.rpm, row.tpm, row.rpd),
-        tier=row.tier or USUAL_TIERS.get(row.kind, ""),
+        tier=row.tier,
+        usual=_usual_days() if row.kind == Account.Kind.CODE_ASSIST else (),
     )
+
+
+def _usual_days() -> tuple[DayLimit, ...]:
+    given = settings.CODE_ASSIST_DAILY_LIMITS
+    return tuple(DayLimit(pattern, number) for pattern, number in given.items())
 
 
 def _usual_seats(kind: str) -> int:

@@ -155,7 +155,7 @@ class Lessons:
         named = found is not None and found[0] in MINUTE_AND_DAY
         if not named and not bucket:
             return
-        pair = slot.account_id, slot.model if quota.per_model else ""
+        pair = slot.account_id, slot.counted_as if quota.per_model else ""
         before = self._roster.learned(pair)
         known = (
             Limits(**{found[0]: found[1]}).over(before) if found and named else before

@@ -4,7 +4,7 @@ Times are epoch seconds.
 """
 
 from collections.abc import Container, Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Any
 
@@ -152,15 +152,12 @@ def _supply(slot: Slot, tokens: int, now: float) -> Supply:
     if tokens:
         opens = max(opens, now + slot.window.wait(now, tokens, slot.limits))
     limits, member = slot.limits, slot.member
-    left = None
-    if limits.rpd is not None:
-        left = max(0, limits.rpd - slot.window.usage(now).day_requests)
     return Supply(
         opens=opens,
         ends=slot.ends(now) if limits.rpm is not None else (),
         rpm=limits.rpm,
-        left_today=left,
-        rpd=limits.rpd,
+        left_today=slot.window.left_today(now, limits),
+        rpd=limits.together if limits.rpd is None else limits.rpd,
         seats=member.concurrency - member.in_flight if member.concurrency else None,
     )
 
@@ -193,6 +190,7 @@ def _standing(slot: Slot, now: float) -> Standing:
     if blocked is None and rest is not None:
         blocked = rest.cause, rest.until
     reason, until = blocked or (READY, None)
+    limits, usage = _shown(slot, now)
     return Standing(
         account_id=member.id,
         label=member.label,
@@ -203,8 +201,8 @@ def _standing(slot: Slot, now: float) -> Standing:
         detail=_detail(slot, reason),
         until=until,
         headroom=slot.window.headroom(now, slot.limits),
-        limits=slot.limits,
-        usage=slot.window.usage(now),
+        limits=limits,
+        usage=usage,
         success=record.success,
         latency_ms=record.latency,
         strikes=record.strikes,
@@ -214,6 +212,15 @@ def _standing(slot: Slot, now: float) -> Standing:
         priority=member.priority,
         weight=member.weight,
     )
+
+
+def _shown(slot: Slot, now: float) -> tuple[Limits, Usage]:
+    """Return limits and usage; the day is the one whose limit counts."""
+    limits, usage, day = slot.limits, slot.window.usage(now), slot.window.together
+    if limits.together is None or day is None:
+        return limits, usage
+    counted = replace(usage, day_requests=day.requests(now))
+    return replace(limits, rpd=limits.together), counted
 
 
 def _detail(slot: Slot, reason: str) -> str:

@@ -9,16 +9,15 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
-from django.conf import settings
 from django.db import Error as DatabaseTrouble
 
 from gemproxy.lib import clock, db
 from proxy.catalog import RoutePlan, TargetPlan
 from proxy.errors import BadRequest, Fault, NoAccount, Verdict
-from proxy.scheduling.adapter_options import options_of
+from proxy.scheduling.adapter_options import make_adapter
 from proxy.scheduling.health import Rest
 from proxy.scheduling.history import UNCOUNTED
 from proxy.scheduling.keeping import Keeper, Notes, Store
@@ -32,9 +31,9 @@ from proxy.scheduling.shared import SharedAway
 from proxy.scheduling.sharing import SharedWindows
 from proxy.scheduling.stickiness import Stickiness
 from proxy.tasks import Tasks
-from proxy.upstreams.base import Adapter
+from proxy.upstreams.base import Adapter, KeepsChats
 from proxy.upstreams.http import Clients
-from proxy.upstreams.kinds import KINDS
+from proxy.wire.image_models import lacks_of
 from proxy.wire.verdicts import judge
 
 logger = logging.getLogger(__name__)
@@ -123,6 +122,24 @@ class Pool:
         with self._lock:
             return {member.kind for member in self._roster.members.values()}
 
+    async def recall(
+        self, route: RoutePlan, body: Mapping[str, Any], sticky: str
+    ) -> None:
+        """Have a conversation stick to the account that can go on with it.
+
+        Adapters that keep chats know that better than this process, which may have
+        answered none of it.
+        """
+        for target in route.targets:
+            adapter = self.adapter(target.kind)
+            if not isinstance(adapter, KeepsChats):
+                continue
+            holder = await adapter.holder(target.upstream_model, body)
+            if holder is not None:
+                with self._lock:
+                    self._stickiness.keep(sticky, holder, _now())
+                return
+
     async def lease(
         self,
         route: RoutePlan,
@@ -140,8 +157,8 @@ class Pool:
         """
         able = self._able(route, needs)
         if not able:
-            missing = needs - self.adapter(route.targets[0].kind).capabilities
-            names = ", ".join(sorted(missing))
+            lacks = (needs - self.able_to(target) for target in route.targets)
+            names = ", ".join(sorted(min(lacks, key=len)))
             raise BadRequest(f"No account for {route.name} can do this: {names}.")
         with self._lock:
             usable = any(self._roster.usable(target.kind) for target in able)
@@ -296,6 +313,11 @@ class Pool:
         with self._lock:
             return self._outlook.counts(self._able(route, needs), tried, _now())
 
+    def able_to(self, target: TargetPlan) -> frozenset[str]:
+        """Return the capabilities of a target, imitated ones included."""
+        able = self.adapter(target.kind).capabilities
+        return able - lacks_of(target.upstream_model) | target.emulates
+
     def adapter(self, kind: str) -> Adapter:
         """Return the adapter of a kind, made on first use."""
         found = self._adapters.get(kind)
@@ -321,12 +343,8 @@ class Pool:
         return await self._leasing.lease(asked, offers)
 
     def _able(self, route: RoutePlan, needs: frozenset[str]) -> Sequence[TargetPlan]:
-        """Return the targets whose kind can do what a request needs."""
-        return [
-            target
-            for target in route.targets
-            if needs <= self.adapter(target.kind).capabilities
-        ]
+        """Return the targets that can do what a request needs, or imitate it."""
+        return [target for target in route.targets if needs <= self.able_to(target)]
 
     def _learn(
         self,
@@ -375,19 +393,6 @@ class Pool:
         except DatabaseTrouble as error:
             # The next request finds the counters missing and asks again.
             logger.warning("Shared counters could not be rebuilt: %s", error)
-
-
-def make_adapter(kind: str, clients: Clients) -> Adapter:
-    """Return a new adapter of a kind, on the operator's default base URL."""
-    entry = KINDS[kind]
-    base = getattr(settings, entry.base_url_setting, "")
-    made: Adapter = entry.adapter_class()(
-        clients,
-        base or entry.default_base_url,
-        version=settings.VERSION,
-        **options_of(kind),
-    )
-    return made
 
 
 def _now() -> float:

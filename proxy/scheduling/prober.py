@@ -239,6 +239,7 @@ def _order(target: TargetPlan) -> Order:
             model=target.upstream_model,
             body={"content": content},
             timeouts=TIMEOUTS,
+            test=True,
         )
     return Order(
         method="generateContent",
@@ -248,6 +249,7 @@ def _order(target: TargetPlan) -> Order:
             "generationConfig": {"maxOutputTokens": 1},
         },
         timeouts=TIMEOUTS,
+        test=True,
     )
 
 

@@ -12,6 +12,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from operator import attrgetter
 
 from proxy.wire.google_errors import seconds_to_quota_reset
@@ -27,18 +28,25 @@ _ends = attrgetter("ends")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Requests and input tokens a minute, requests a day; None where unknown."""
+    """Requests and input tokens a minute, requests a day; None where unknown.
+
+    ``together`` is of a day too, for all models that are counted together.
+    """
 
     rpm: int | None = None
     tpm: int | None = None
     rpd: int | None = None
+    together: int | None = None
 
     def over(self, other: "Limits") -> "Limits":
         """Return these limits, with the other's where these say nothing."""
+        # Who says what one model may be asked a day knows better than a common sum.
+        daily = other if self.rpd is None and self.together is None else self
         return Limits(
             other.rpm if self.rpm is None else self.rpm,
             other.tpm if self.tpm is None else self.tpm,
-            other.rpd if self.rpd is None else self.rpd,
+            daily.rpd,
+            daily.together,
         )
 
 
@@ -53,21 +61,35 @@ FREE = (
     (("pro",), Limits(5, 250_000, 100)),
 )
 
-# What is asked a day of a Gemini CLI login for whose account nothing else is known, by
-# how the model's name begins; the first that fits counts.
-CODE_ASSIST = (
-    ("gemini-2.5-pro-preview", Limits(rpd=1000)),
-    ("gemini-2.5-pro", Limits(rpd=100)),
-    ("gemini-2.5-flash-lite", UNKNOWN),
-    ("gemini-2.5-flash", Limits(rpd=1000)),
-)
+
+@dataclass(frozen=True, slots=True)
+class DayLimit:
+    """What the models whose names fit are asked a day, for want of better knowledge.
+
+    A pattern with ``*`` stands for all that it fits, together.
+    """
+
+    pattern: str
+    requests: int
+
+    @property
+    def joint(self) -> bool:
+        return "*" in self.pattern
+
+    @property
+    def limits(self) -> Limits:
+        return (
+            Limits(together=self.requests) if self.joint else Limits(rpd=self.requests)
+        )
+
+
+def day_limit(usual: Iterable[DayLimit], model: str) -> DayLimit | None:
+    """Return the first limit that fits a model."""
+    return next((each for each in usual if fnmatchcase(model, each.pattern)), None)
 
 
 def tier_limits(tier: str, model: str) -> Limits:
     """Return what a tier grants for a model; nothing is known of paid ones."""
-    if tier.lower() == "code_assist":
-        begun = (limits for head, limits in CODE_ASSIST if model.startswith(head))
-        return next(begun, UNKNOWN)
     if tier.lower() != "free":
         return UNKNOWN
     found = (limits for words, limits in FREE if all(word in model for word in words))
@@ -105,12 +127,49 @@ class Reservation:
         self.window.cancel(self)
 
 
+class Day:
+    """The requests of a day to several models together; ``name`` is their pattern."""
+
+    __slots__ = ("_ends", "_requests", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._ends = 0.0
+        self._requests = 0
+
+    def add(self, now: float, requests: int) -> None:
+        self._requests = self.requests(now) + requests
+
+    def take_back(self, day: float) -> None:
+        """Count one request less, of the day that ends then."""
+        if day == self._ends:
+            self._requests -= 1
+
+    def requests(self, now: float) -> int:
+        """Return how many count today."""
+        if now >= self._ends:
+            self._ends = day_end(now)
+            self._requests = 0
+        return self._requests
+
+
 class Window:
-    """The requests that count against the quotas of one account and model."""
+    """The requests that count against the quotas of one account and model.
 
-    __slots__ = ("_counted", "_day_ends", "_day_requests", "_day_tokens", "_tokens")
+    ``together`` counts them along with those of other models.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = (
+        "_counted",
+        "_day_ends",
+        "_day_requests",
+        "_day_tokens",
+        "_tokens",
+        "together",
+    )
+
+    def __init__(self, together: Day | None = None) -> None:
+        self.together = together
         # By the time at which they stop to count, soonest first.
         self._counted: list[Reservation] = []
         self._tokens = 0
@@ -130,6 +189,8 @@ class Window:
         self._keep(made)
         self._day_requests += 1
         self._day_tokens += tokens
+        if self.together is not None:
+            self.together.add(now, 1)
         return made
 
     def wait(self, now: float, tokens: int, limits: Limits) -> float:
@@ -140,9 +201,20 @@ class Window:
             wait = self._until_requests(now, limits.rpm)
         if limits.tpm is not None:
             wait = max(wait, self._until_tokens(now, tokens, limits.tpm))
-        if limits.rpd is not None and self._day_requests >= limits.rpd:
+        left = self.left_today(now, limits)
+        if left is not None and left <= 0:
             wait = max(wait, self._day_ends - now)
         return wait
+
+    def left_today(self, now: float, limits: Limits) -> int | None:
+        """Return how many more requests the day allows; None for any number."""
+        self._advance(now)
+        used = (
+            (limits.rpd, self._day_requests),
+            (limits.together, self.together.requests(now) if self.together else 0),
+        )
+        spare = [most - count for most, count in used if most is not None]
+        return max(0, min(spare)) if spare else None
 
     def settle(self, made: Reservation, now: float, tokens: int | None) -> None:
         """Shorten a reservation to what is now known of it."""
@@ -169,6 +241,8 @@ class Window:
         if made.day == self._day_ends:
             self._day_requests -= 1
             self._day_tokens -= made.tokens
+        if self.together is not None:
+            self.together.take_back(made.day)
 
     def seed(self, now: float, used: Iterable[tuple[float, int]]) -> None:
         """Take in (time, tokens) of requests that an earlier process sent."""
@@ -184,6 +258,8 @@ class Window:
         self._advance(now)
         self._day_requests += requests
         self._day_tokens += tokens
+        if self.together is not None:
+            self.together.add(now, requests)
 
     def absorb(self, other: "Window", now: float) -> None:
         """Take over all that another window has counted: both share their quotas."""
@@ -204,6 +280,7 @@ class Window:
             (len(self._counted), limits.rpm),
             (self._tokens, limits.tpm),
             (self._day_requests, limits.rpd),
+            (self.together.requests(now) if self.together else 0, limits.together),
         )
         spare = [
             1 - count / most if most else 0.0

@@ -8,7 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from proxy.scheduling.health import Rest
-from proxy.scheduling.quota import UNKNOWN, Limits, Window, tier_limits
+from proxy.scheduling.quota import (
+    UNKNOWN,
+    Day,
+    Limits,
+    Window,
+    day_limit,
+    tier_limits,
+)
 from proxy.scheduling.ready import ReadySet
 from proxy.scheduling.slots import ATTENTION, Member, Slot
 
@@ -27,6 +34,7 @@ class Roster:
         self._kinds: dict[str, dict[int, Member]] = {}
         self._sets: dict[tuple[str, str], ReadySet] = {}
         self._windows: dict[tuple[str, str], Window] = {}
+        self._days: dict[tuple[str, str], Day] = {}
         self._learned: dict[int, dict[str, Limits]] = {}
         self._of_bucket: dict[tuple[str, str], Limits] = {}
         # Of each kind how many accounts are usable, and their seats.
@@ -85,7 +93,7 @@ class Roster:
         self._learned.pop(account_id, None)
         for slot in member.slots.values():
             slot.ready_set.remove(slot)
-            self._windows.pop((_own(account_id), slot.model), None)
+            self._forget_own(slot)
 
     def clear(self, member: Member) -> None:
         """Forget all that is held against an account (place it afterwards)."""
@@ -239,25 +247,49 @@ class Roster:
         ready_set.add(slot, now)
 
     def _window(self, member: Member, model: str) -> Window:
-        name = member.bucket or _own(member.id)
-        return self._windows.setdefault((name, model), Window())
+        owner, model = member.bucket or _own(member.id), member.counted_as(model)
+        found = self._windows.get((owner, model))
+        if found is None:
+            usual, day = day_limit(member.usual, model), None
+            if usual is not None and usual.joint:
+                key = owner, usual.pattern
+                day = self._days.setdefault(key, Day(usual.pattern))
+            found = self._windows[owner, model] = Window(day)
+        return found
+
+    def _forget_own(self, slot: Slot) -> None:
+        """Forget what an account alone has counted."""
+        owner = _own(slot.account_id)
+        self._windows.pop((owner, slot.counted_as), None)
+        if slot.window.together is not None:
+            self._days.pop((owner, slot.window.together.name), None)
 
     def _limits(self, member: Member, model: str) -> Limits:
+        model = member.counted_as(model)
         limits = member.limits.over(self.learned((member.id, model)))
         limits = limits.over(self.learned((member.id, "")))
         for of in (model, "") if member.bucket else ():
             limits = limits.over(self._of_bucket.get((member.bucket, of), UNKNOWN))
-        return limits.over(tier_limits(member.tier, model))
+        if member.tier:
+            return limits.over(tier_limits(member.tier, model))
+        usual = day_limit(member.usual, model)
+        return limits.over(usual.limits) if usual is not None else limits
 
     def _join(self, member: Member, bucket: str, now: float) -> None:
         """Let an account draw on the quotas of a bucket."""
         own = not member.bucket
         member.bucket = bucket
+        moved: set[int] = set()
         for slot in member.slots.values():
-            shared = self._window(member, slot.model)
-            if own:
-                shared.absorb(slot.window, now)
-                self._windows.pop((_own(member.id), slot.model), None)
+            shared, before = self._window(member, slot.model), slot.window
+            # Two names of one model share a window, and several windows a day.
+            if own and id(before) not in moved:
+                shared.absorb(before, now)
+                days = shared.together, before.together
+                if days[0] and days[1] and id(days[1]) not in moved:
+                    days[0].add(now, days[1].requests(now))
+                moved |= {id(before), id(days[1])}
+                self._forget_own(slot)
             slot.window = shared
 
     def _rest_of(self, account_id: int, model: str) -> Rest | None:
@@ -313,6 +345,7 @@ def _copy(fresh: Member, member: Member) -> None:
         "concurrency",
         "limits",
         "tier",
+        "usual",
     ):
         setattr(member, name, getattr(fresh, name))
 

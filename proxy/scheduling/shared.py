@@ -52,7 +52,11 @@ class SharedAway(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """An account that may be taken for a request, with its limits (None: none)."""
+    """An account that may be taken for a request, with its limits (None: none).
+
+    ``joint`` names the day that several windows share, if there is one, and
+    ``together`` is its limit.
+    """
 
     account_id: int
     window: str
@@ -63,6 +67,8 @@ class Candidate:
     rpd: int | None
     tokens: int
     day: str
+    joint: str = ""
+    together: int | None = None
 
 
 @dataclass(slots=True)
@@ -177,6 +183,7 @@ class SharedWindows:
             int(sent),
             COUNTS_MS,
             candidate.tokens,
+            int(bool(candidate.joint)),
         ]
         for here in self._loops.values():
             here.seats.pop(taken.member, None)
@@ -340,6 +347,8 @@ def _keys(candidate: Candidate) -> list[str]:
     return [
         *_window_keys(candidate.window, candidate.day),
         _seat_key(candidate.seat),
+        # Without one the script gets a key that it leaves alone.
+        _window_keys(candidate.joint or candidate.window, candidate.day)[2],
     ]
 
 
@@ -349,7 +358,14 @@ def _limits(candidate: Candidate) -> list[int]:
         candidate.concurrency,
         *(-1 if limit is None else limit for limit in limits),
         candidate.tokens,
+        _joint_limit(candidate),
     ]
+
+
+def _joint_limit(candidate: Candidate) -> int:
+    if not candidate.joint:
+        return scripts.NOT_JOINT
+    return -1 if candidate.together is None else candidate.together
 
 
 def _seed_arguments(seed: Seed) -> list[Any]:

@@ -8,6 +8,8 @@ end of the lease). Redis says what time it is: the clocks of servers differ.
 
 #: Waits that are no number of milliseconds.
 NO_SEAT, DAY_OVER = -1, -2
+#: In the place of a limit: there is no day that several windows share.
+NOT_JOINT = -2
 
 _CLOCK = """
 local t = redis.call('TIME')
@@ -28,9 +30,10 @@ local function trim(window, tokens)
 end
 """
 
-# Keys: the mark, then window, tokens, day and seats of each candidate.
+# Keys: the mark, then window, tokens, day, seats and joint day of each candidate.
 # Arguments: member, how long a request counts, how long a seat is leased, how long a
-# day is kept; then concurrency, rpm, tpm, rpd (-1: no limit) and tokens of each.
+# day is kept; then concurrency, rpm, tpm, rpd (-1: no limit), tokens and the joint
+# day's limit of each.
 # Returns the number of the candidate that was taken (0: none), whether the mark was
 # there, and the wait of each that was refused.
 RESERVE = f"""
@@ -47,10 +50,14 @@ local function until_fits(window, tokens, most, want)
   end
   return 0
 end
-local function wait(window, tokens, day, seats, a)
+local function wait(window, tokens, day, seats, joint, a)
   local most, rpm, tpm, rpd, want = tonumber(ARGV[a]), tonumber(ARGV[a + 1]),
     tonumber(ARGV[a + 2]), tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4])
   if rpd >= 0 and tonumber(redis.call('HGET', day, 'n') or 0) >= rpd then
+    return {DAY_OVER}
+  end
+  local together = tonumber(ARGV[a + 5])
+  if together >= 0 and tonumber(redis.call('HGET', joint, 'n') or 0) >= together then
     return {DAY_OVER}
   end
   if most > 0 then
@@ -72,10 +79,11 @@ local function wait(window, tokens, day, seats, a)
 end
 local answer = {{0, redis.call('EXISTS', KEYS[1])}}
 local member, counts, lease, kept = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
-for i = 0, (#KEYS - 1) / 4 - 1 do
-  local k, a = 2 + i * 4, 5 + i * 5
+for i = 0, (#KEYS - 1) / 5 - 1 do
+  local k, a = 2 + i * 5, 5 + i * 6
   local window, tokens, day, seats = KEYS[k], KEYS[k + 1], KEYS[k + 2], KEYS[k + 3]
-  local longest = wait(window, tokens, day, seats, a)
+  local joint = KEYS[k + 4]
+  local longest = wait(window, tokens, day, seats, joint, a)
   if longest == 0 then
     local want = tonumber(ARGV[a + 4])
     redis.call('ZADD', window, now + counts, member)
@@ -88,6 +96,10 @@ for i = 0, (#KEYS - 1) / 4 - 1 do
     redis.call('HINCRBY', day, 'n', 1)
     redis.call('HINCRBY', day, 't', want)
     redis.call('EXPIRE', day, kept)
+    if tonumber(ARGV[a + 5]) ~= {NOT_JOINT} then
+      redis.call('HINCRBY', joint, 'n', 1)
+      redis.call('EXPIRE', joint, kept)
+    end
     if tonumber(ARGV[a]) > 0 then
       redis.call('ZADD', seats, now + lease, member)
       redis.call('PEXPIRE', seats, lease)
@@ -100,8 +112,9 @@ end
 return answer
 """
 
-# Keys: window, tokens, day, seats. Arguments: member, tokens (-1: as reserved), whether
-# it was sent, how long it counts from now on at most, the tokens reserved.
+# Keys: window, tokens, day, seats, joint day. Arguments: member, tokens (-1: as
+# reserved), whether it was sent, how long it counts from now on at most, the tokens
+# reserved, whether there is a joint day.
 SETTLE = f"""
 {_CLOCK}
 {_TRIM}
@@ -120,6 +133,9 @@ local known = redis.call('EXISTS', KEYS[3]) == 1
 if used >= 0 and known then redis.call('HINCRBY', KEYS[3], 't', used - reserved) end
 if ARGV[3] == '0' then
   if known then redis.call('HINCRBY', KEYS[3], 'n', -1) end
+  if ARGV[6] == '1' and redis.call('EXISTS', KEYS[5]) == 1 then
+    redis.call('HINCRBY', KEYS[5], 'n', -1)
+  end
   redis.call('ZREM', KEYS[1], member)
   redis.call('HDEL', KEYS[2], member)
 elseif counted then

@@ -70,12 +70,20 @@ def candidate(slot: Slot, tokens: int, now: float) -> Candidate:
         rpd=limits.rpd,
         tokens=tokens,
         day=pacific_day(now),
+        joint=joint_name(slot),
+        together=limits.together,
     )
 
 
 def window_name(slot: Slot) -> str:
     """Return what processes call the window that a slot counts in."""
-    return f"{slot.member.bucket or slot.member.id}:{slot.model}"
+    return f"{slot.member.bucket or slot.member.id}:{slot.counted_as}"
+
+
+def joint_name(slot: Slot) -> str:
+    """Return what they call the day that it shares with other models; empty for none."""
+    day = slot.window.together
+    return f"{slot.member.bucket or slot.member.id}:{day.name}" if day else ""
 
 
 def pacific_day(now: float) -> str:
@@ -125,9 +133,10 @@ def seeds(
             minutes.setdefault(window_name(slot), []).append(entry)
     for (account_id, model), (requests, tokens) in today.items():
         slot = roster.slot(account_id, model, now)
-        if slot is not None:
-            before = days.get(window_name(slot), (0, 0))
-            days[window_name(slot)] = before[0] + requests, before[1] + tokens
+        names = (window_name(slot), joint_name(slot)) if slot is not None else ()
+        for name in filter(None, names):
+            before = days.get(name, (0, 0))
+            days[name] = before[0] + requests, before[1] + tokens
     day = pacific_day(now)
     return [
         Seed(

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from proxy.scheduling.health import Health, Rest
-from proxy.scheduling.quota import UNKNOWN, Limits, Window
+from proxy.scheduling.quota import UNKNOWN, DayLimit, Limits, Window
+from proxy.wire.code_assist import bare_model
 
 if TYPE_CHECKING:
     from proxy.scheduling.ready import ReadySet
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 USABLE = frozenset({"new", "active"})
 ATTENTION = "needs_attention"
+#: The kind whose models have aliases that count as the model itself.
+CODE_ASSIST = "code_assist"
 
 #: Why a slot that is neither resting nor set aside takes no request.
 SEATS = "all_seats_taken"
@@ -49,6 +52,8 @@ class Member:
     concurrency: int = 0
     limits: Limits = UNKNOWN
     tier: str = ""
+    #: What it is asked a day if neither its tier nor anybody else says more.
+    usual: tuple[DayLimit, ...] = ()
     bucket: str = ""
     in_flight: int = 0
     rest: Rest | None = None
@@ -58,6 +63,10 @@ class Member:
     @property
     def usable(self) -> bool:
         return self.config is not None and self.state in USABLE
+
+    def counted_as(self, model: str) -> str:
+        """Return the model whose quotas a request for this name uses up."""
+        return bare_model(model) if self.kind == CODE_ASSIST else model
 
     @property
     def full(self) -> bool:
@@ -113,6 +122,10 @@ class Slot:
     @property
     def account_id(self) -> int:
         return self.member.id
+
+    @property
+    def counted_as(self) -> str:
+        return self.member.counted_as(self.model)
 
     def ends(self, now: float) -> Sequence[float]:
         """Return when each request that counts stops to count, soonest first."""

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
+from urllib.parse import unquote_plus
 
 import orjson
 from django.conf import settings
@@ -16,6 +17,7 @@ from gemproxy.lib.live import live
 from gemproxy.lib.network import is_inside
 from proxy import relay
 from proxy.calls import Call, Event
+from proxy.catalog import RoutePlan
 from proxy.errors import BadRequest, Fault, Forbidden, NotFound
 from proxy.gateway import Batches
 from proxy.runtime import runtime
@@ -152,6 +154,12 @@ class Relay(Surface):
             return relay.stream(runtime.gateway, call, account)
         return runtime.gateway.stream(call)
 
+    def _drawn_by(self, model: str) -> RoutePlan:
+        plan = relay.plan_of(model, runtime.gateway.catalog)
+        if not self._key and plan.targets[0].upstream_model == NO_MODEL:
+            raise NotFound(f"The model {model[:120]!r} does not exist here.")
+        return plan
+
     async def _pictures(
         self, asked: dict[str, Any], model: str, *, stream: bool
     ) -> HttpResponseBase:
@@ -165,7 +173,7 @@ class Relay(Surface):
             model=model,
             body={"contents": chat.body["contents"], "generationConfig": config},
             stream=stream,
-            route=relay.plan_of(model, runtime.gateway.catalog),
+            route=self._drawn_by(model),
         )
         style = Style(
             id=new_id("chatcmpl-"),
@@ -189,12 +197,16 @@ class Relay(Surface):
 
 
 def _checked(path: str) -> str:
-    """Return the path below the host; raise NotFound for what is not the API's."""
-    segments = path.split("/")
+    """Return the path below the host; raise NotFound for what is not the API's.
+
+    A slash at its end says nothing, and goes.
+    """
+    version, _, rest = path.partition("/")
+    segments = rest.removesuffix("/").split("/")
     odd = any(segment in ("", ".", "..") for segment in segments)
-    if segments[0] != "v1" or odd or not path.isascii() or "\\" in path:
+    if version != "v1" or odd or not path.isascii() or "\\" in path:
         raise NotFound(f"There is nothing at /xai/{path[:200]}.")
-    return path
+    return "/".join((version, *segments))
 
 
 def _object_in(request: ASGIRequest) -> dict[str, Any]:
@@ -217,10 +229,16 @@ def _passed(request: ASGIRequest, path: str) -> dict[str, Any]:
     return relay_body(
         request.method,
         f"/{path}",
-        query=request.META["QUERY_STRING"],
+        query=_query(request.META["QUERY_STRING"]),
         headers={name: given[name] for name in PASSED if name in given},
         content=request.content,
     )
+
+
+def _query(text: str) -> str:
+    """Return a query as it came, but for ``key``: that is a token of the gateway's."""
+    pairs = text.split("&")
+    return "&".join(p for p in pairs if unquote_plus(p.partition("=")[0]) != "key")
 
 
 def _is_response(path: str) -> bool:

@@ -6,9 +6,18 @@ nothing. It answers three questions: what do I send, how, and what did it mean.
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from proxy.calls import Event, Method
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How connections go out: by which egress proxy, and whom they trust in PEM beside
+    the known certificate authorities."""
+
+    proxy_url: str = field(default="", repr=False)
+    ca_pem: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +31,10 @@ class AccountConfig:
     proxy_url: str = field(default="", repr=False)
     #: Certificate authorities in PEM that its connections trust beside the known ones.
     ca_pem: str = field(default="", repr=False)
+
+    @property
+    def way(self) -> Way:
+        return Way(self.proxy_url, self.ca_pem)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +53,8 @@ class Order:
     """What the gateway wants from one account: a Gemini method on an upstream model.
 
     ``body`` is Gemini JSON; the adapter must not change it. ``emulates`` are
-    capabilities that the kind lacks and the route wants imitated.
+    capabilities that the kind lacks and the route wants imitated. ``test``: nobody reads
+    the answer, and nothing may be asked for it that costs more than a few tokens.
     """
 
     method: Method
@@ -48,10 +62,14 @@ class Order:
     body: Mapping[str, Any]
     timeouts: Timeouts = Timeouts()
     emulates: frozenset[str] = frozenset()
+    test: bool = False
 
 
 class Adapter(Protocol):
-    """One upstream kind. Every method raises only faults of ``proxy.errors``."""
+    """One upstream kind. Every method raises only faults of ``proxy.errors``.
+
+    A class that can imitate capabilities which it lacks names them in ``imitates``.
+    """
 
     kind: ClassVar[str]
     capabilities: ClassVar[frozenset[str]]
@@ -78,4 +96,13 @@ class Adapter(Protocol):
 
     async def aclose(self) -> None:
         """Close pooled connections of the running loop."""
+        ...
+
+
+@runtime_checkable
+class KeepsChats(Protocol):
+    """An adapter whose accounts remember conversations themselves."""
+
+    async def holder(self, model: str, body: Mapping[str, Any]) -> int | None:
+        """Return the account that can go on with a body's conversation, or None."""
         ...

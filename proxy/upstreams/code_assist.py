@@ -14,6 +14,7 @@ from accounts.credentials.cli_json import CliCredential
 from gemproxy.lib import clock
 from proxy.calls import Event
 from proxy.errors import (
+    AccountRefused,
     BadRequest,
     Fault,
     Overloaded,
@@ -122,10 +123,12 @@ class CodeAssist:
         such an account works.
         """
         login = await self.logins.fresh(account)
-        if not login.email:
-            email = await self.logins.endpoint.email(login, account.proxy_url)
-            login = replace(login, email=email)
         place = await self._place(account, login, timeouts)
+        # The token may have turned out stale on the way.
+        login = await self.logins.fresh(account)
+        if not login.email:
+            email = await self.logins.endpoint.email(login, account.way)
+            login = replace(login, email=email)
         login = await self._settled(account, login, place)
         models = await self._models(account, login, timeouts)
         await self._note(account, login, place, models)
@@ -133,8 +136,13 @@ class CodeAssist:
         order = Order(
             method="generateContent", model=trial, body=_TRIAL, timeouts=timeouts
         )
-        with suppress(RateLimited, Overloaded):
-            await self.answer(account, order)
+        try:
+            with suppress(RateLimited, Overloaded):
+                await self.answer(account, order)
+        except AccountRefused:
+            await self.logins.note(account, _looked_at())
+            raise
+        await self.logins.note(account, _looked_at())
         return models or [trial]
 
     async def renew(self, account: AccountConfig, ahead: float) -> bool:
@@ -197,6 +205,7 @@ class CodeAssist:
     ) -> CliCredential:
         """Find the account's project anew; return the login with it."""
         place = await self._place(account, login, timeouts)
+        login = await self.logins.fresh(account)
         await self._note(account, login, place, None)
         return await self._settled(account, login, place)
 
@@ -229,7 +238,6 @@ class CodeAssist:
             "tier": standing.tier,
             "tier_name": standing.tier_name,
             "ineligible": [t.message or t.reason for t in standing.ineligible],
-            "checked_at": clock.now().isoformat(),
         }
         if models:
             facts["models"] = models
@@ -257,9 +265,14 @@ class CodeAssist:
         body: dict[str, Any] | None,
         timeouts: Timeouts,
     ) -> dict[str, Any]:
-        """Call a method with a body, or look at an operation without one."""
+        """Call a method with a body, or look at an operation without one; once more
+        with a new token if the one at hand has ended before its time."""
         tail = f"/{name}" if body is None else f":{name}"
         response = await self._send(account, login, tail, body, timeouts)
+        if response.status_code == 401:
+            await response.aclose()
+            login = await self.logins.fresh(account, refused=login.access_token)
+            response = await self._send(account, login, tail, body, timeouts)
         return await _whole(response)
 
     async def _ask(
@@ -302,8 +315,13 @@ class CodeAssist:
             extensions=extensions(timeouts),
         )
         with foreign_faults():
-            transport = self._clients.transport(account.proxy_url)
+            transport = self._clients.transport(account.proxy_url, account.ca_pem)
             return await transport.handle_async_request(request)
+
+
+def _looked_at() -> dict[str, Any]:
+    """Return the fact that an account was tried to an end, good or bad."""
+    return {"checked_at": clock.now().isoformat()}
 
 
 def _payload(body: dict[str, Any]) -> bytes:

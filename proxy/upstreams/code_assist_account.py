@@ -19,7 +19,9 @@ Call = Callable[[str, dict[str, Any] | None], Awaitable[dict[str, Any]]]
 
 POLL_SECONDS = 2.0
 MOST_POLLS = 30
-#: The product whose tiers are asked about.
+#: ``pluginType`` names the product whose tiers are asked about, which is Gemini Code
+#: Assist whatever program asks; nothing else is known to be answered. What would
+#: describe that program stays unspecified: who we are is in the User-Agent.
 _METADATA = {
     "ideType": "IDE_UNSPECIFIED",
     "platform": "PLATFORM_UNSPECIFIED",

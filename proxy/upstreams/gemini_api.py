@@ -3,6 +3,7 @@
 import functools
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
@@ -16,6 +17,9 @@ from proxy.upstreams.base import AccountConfig, Order, Timeouts
 from proxy.upstreams.http import Clients, foreign_faults, read_all
 from proxy.upstreams.streams import check_type, decoded, extensions
 from proxy.wire.google_errors import read_error, read_error_object
+from proxy.wire.image_models import is_imagen
+from proxy.wire.imagen import dropped_names, predict_answer, predict_request
+from proxy.wire.remarks import remarks
 from proxy.wire.sse import SSEDecoder
 
 _VERSION_SUFFIX = re.compile(r"(?:/+v1(?:beta|alpha)?)+/*$")
@@ -64,6 +68,8 @@ class GeminiAPI:
 
     async def answer(self, account: AccountConfig, order: Order) -> Event:
         """Send the order; return the whole answer. Raises faults."""
+        if is_imagen(order.model):
+            return await self._predicted(account, order)
         response = await self._post(account, order, order.method)
         return await _whole_answer(response)
 
@@ -73,8 +79,12 @@ class GeminiAPI:
         """Send a generateContent; yield its chunks, those of one read together.
 
         Closing the generator, or cancelling its consumer, aborts the connection.
-        Raises faults, also for an ``error`` object in the middle of the stream.
+        Raises faults, also for an ``error`` object in the middle of the stream. What is
+        predicted comes in one chunk.
         """
+        if is_imagen(order.model):
+            yield [await self._predicted(account, order)]
+            return
         response = await self._post(account, order, "streamGenerateContent")
         if response.status_code != 200:
             raise await _refusal(response)
@@ -118,6 +128,19 @@ class GeminiAPI:
         """Close the connections of the running loop."""
         await self._clients.aclose()
 
+    async def _predicted(self, account: AccountConfig, order: Order) -> Event:
+        """Return the answer of an Imagen model, which knows no method but predict."""
+        if order.test:
+            # A picture that nobody looks at would be paid for.
+            await self.probe(account, order.timeouts)
+            return _event({"candidates": [{"finishReason": "STOP", "index": 0}]})
+        if order.method != "generateContent":
+            raise BadRequest(f"Imagen models know no {order.method}.")
+        asked = replace(order, body=predict_request(order.body, order.model))
+        response = await self._post(account, asked, "predict")
+        view = predict_answer((await _whole_answer(response)).data, order.model)
+        return _event(view | remarks(dropped_names(order.body)))
+
     async def _post(
         self, account: AccountConfig, order: Order, verb: str
     ) -> httpx.Response:
@@ -149,7 +172,7 @@ class GeminiAPI:
         self, account: AccountConfig, request: httpx.Request
     ) -> httpx.Response:
         with foreign_faults():
-            transport = self._clients.transport(account.proxy_url)
+            transport = self._clients.transport(account.proxy_url, account.ca_pem)
             return await transport.handle_async_request(request)
 
 
@@ -181,6 +204,10 @@ def _headers(secret: str, user_agent: str, streamed: bool) -> httpx.Headers:
             "user-agent": user_agent,
         }
     )
+
+
+def _event(view: dict[str, Any]) -> Event:
+    return Event(orjson.dumps(view), view)
 
 
 def _payload(order: Order) -> bytes:

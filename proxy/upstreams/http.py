@@ -3,17 +3,17 @@
 import asyncio
 import functools
 import io
-import ssl
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Any
 
 import aiohttp
-import certifi
 import httpx
 import yarl
 
 from proxy.errors import BadAnswer, Fault
+from proxy.upstreams.authorities import tls_context, tls_context_with
+from proxy.upstreams.base import Way
 from proxy.upstreams.connections import (
     Exchange,
     UpstreamRequest,
@@ -28,15 +28,6 @@ _DNS_SECONDS = 60
 _LARGE_BODY = 512 * 1024
 _FRAMING = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 _UNPACKED = frozenset({b"content-length", b"content-encoding", b"transfer-encoding"})
-
-
-@functools.cache
-def tls_context() -> ssl.SSLContext:
-    """Return the one context that trusts the system's authorities and certifi's."""
-    context = ssl.create_default_context()
-    context.load_verify_locations(certifi.where())
-    context.set_alpn_protocols(["http/1.1"])
-    return context
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
@@ -54,17 +45,19 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     back is sent once more.
     """
 
-    def __init__(self, proxy_url: str = "") -> None:
-        """Make a pool of connections; ``proxy_url`` is http(s):// or socks4/5://.
+    def __init__(self, proxy_url: str = "", ca_pem: str = "") -> None:
+        """Make a pool of connections; ``proxy_url`` is http(s):// or socks4/5://,
+        ``ca_pem`` holds authorities to trust beside the known ones.
 
-        Raises ``httpx.UnsupportedProtocol`` for any other proxy.
+        Raises ``httpx.UnsupportedProtocol`` for any other proxy, ``ssl.SSLError`` for
+        authorities that are none.
         """
         connector, self._proxy = make_connector(
             proxy_url,
             limit=0,
             keepalive_timeout=_KEEPALIVE_SECONDS,
             ttl_dns_cache=_DNS_SECONDS,
-            ssl=tls_context(),
+            ssl=tls_context_with(ca_pem) if ca_pem else tls_context(),
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -138,37 +131,44 @@ class _Body(httpx.AsyncByteStream):
         self._answer.close()
 
 
+def transport_of(way: Way) -> httpx.AsyncBaseTransport:
+    """Return a new pool of connections that go out this way; raises what it does."""
+    return AiohttpTransport(way.proxy_url, way.ca_pem)
+
+
 class Clients:
-    """The transports of a process: one per running loop and egress proxy."""
+    """The transports of a process: one per running loop and way out."""
 
     def __init__(
         self,
-        make: Callable[[str], httpx.AsyncBaseTransport] = AiohttpTransport,
+        make: Callable[[Way], httpx.AsyncBaseTransport] = transport_of,
     ) -> None:
-        """``make`` returns the transport for a proxy URL; it is called in the loop."""
+        """``make`` returns the transport for a way out; it is called in the loop."""
         self._make = make
         self._loops: dict[
-            asyncio.AbstractEventLoop, dict[str, httpx.AsyncBaseTransport]
+            asyncio.AbstractEventLoop, dict[tuple[str, str], httpx.AsyncBaseTransport]
         ] = {}
 
-    def transport(self, proxy_url: str = "") -> httpx.AsyncBaseTransport:
-        """Return the transport of the running loop for this proxy, made when needed."""
+    def transport(
+        self, proxy_url: str = "", ca_pem: str = ""
+    ) -> httpx.AsyncBaseTransport:
+        """Return the running loop's transport for this way out, made when needed."""
         try:
-            return self._loops[asyncio.get_running_loop()][proxy_url]
+            return self._loops[asyncio.get_running_loop()][proxy_url, ca_pem]
         except KeyError:
-            return self._added(proxy_url)
+            return self._added(Way(proxy_url, ca_pem))
 
     async def aclose(self) -> None:
         """Close the transports of the running loop; later calls make new ones."""
         for transport in self._loops.pop(asyncio.get_running_loop(), {}).values():
             await transport.aclose()
 
-    def _added(self, proxy_url: str) -> httpx.AsyncBaseTransport:
+    def _added(self, way: Way) -> httpx.AsyncBaseTransport:
         self._loops = {
             loop: pools for loop, pools in self._loops.items() if not loop.is_closed()
         }
         pools = self._loops.setdefault(asyncio.get_running_loop(), {})
-        pools[proxy_url] = transport = self._make(proxy_url)
+        transport = pools[way.proxy_url, way.ca_pem] = self._make(way)
         return transport
 
 

@@ -25,7 +25,9 @@ class Kind:
     points the whole kind elsewhere, if there is one. ``warning`` is what a person must
     know before adding an account. ``split`` cuts a paste of many into credentials;
     ``renews`` tells that a known credential that is pasted again takes the place of
-    what is stored.
+    what is stored; ``tried_at_once`` that nobody can see from a credential whether it
+    works, so that each new one is tried as soon as it is stored. ``accepts`` says in
+    words what may be pasted.
     """
 
     name: str
@@ -38,11 +40,18 @@ class Kind:
     warning: str = ""
     split: Callable[[str], list[str]] = str.splitlines
     renews: bool = False
+    tried_at_once: bool = False
+    accepts: str = "keys, one on each line"
 
     def adapter_class(self) -> Any:
         """Import and return the adapter class."""
         module, _, name = self.adapter.rpartition(".")
         return getattr(importlib.import_module(module), name)
+
+    def imitates(self) -> frozenset[str]:
+        """Return the capabilities that its adapter lacks and knows how to imitate."""
+        found: frozenset[str] = getattr(self.adapter_class(), "imitates", frozenset())
+        return found
 
 
 def kind_named(name: str) -> Kind:
@@ -115,6 +124,8 @@ KINDS: dict[str, Kind] = {
             " suspended. See docs/cookies.md.",
             split=divided,
             renews=True,
+            accepts="cookies as JSON, header, cookies.txt, cURL or name=value, with a"
+            " line of dashes between accounts",
         ),
         Kind(
             name="code_assist",
@@ -128,6 +139,9 @@ KINDS: dict[str, Kind] = {
             " in June 2026: only Code Assist Standard and Enterprise licences work. Its"
             " terms forbid the use of this sign-in by other software; Google suspends"
             " accounts for it.",
+            tried_at_once=True,
+            accepts="JSON of logins, as many as there are; a file may also be a zip of"
+            " such files",
         ),
         Kind(
             name="xai",

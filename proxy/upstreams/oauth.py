@@ -15,7 +15,7 @@ from accounts.credentials.cli_json import (
 )
 from gemproxy.lib import clock
 from proxy.errors import AccountRefused, UpstreamFault
-from proxy.upstreams.base import AccountConfig, Timeouts
+from proxy.upstreams.base import AccountConfig, Timeouts, Way
 from proxy.upstreams.flights import Flights
 from proxy.upstreams.http import Clients, foreign_faults, read_all
 from proxy.upstreams.streams import extensions, parsed
@@ -86,14 +86,14 @@ class TokenEndpoint:
         self.own = own
         self._user_agent = user_agent
 
-    async def refresh(self, login: CliCredential, proxy_url: str) -> CliCredential:
+    async def refresh(self, login: CliCredential, way: Way) -> CliCredential:
         """Return the login with a new access token. Raises faults."""
         client = self._client_of(login)
         form = refresh_form(login.refresh_token, client.id, client.secret)
-        return _renewed(login, await self._tokens(form, proxy_url))
+        return _renewed(login, await self._tokens(form, way))
 
     async def exchange(
-        self, code: str, *, redirect_uri: str, verifier: str, proxy_url: str = ""
+        self, code: str, *, redirect_uri: str, verifier: str, way: Way
     ) -> CliCredential:
         """Return the login that an authorization code stands for. Raises faults."""
         own = self.own
@@ -104,7 +104,7 @@ class TokenEndpoint:
             redirect_uri=redirect_uri,
             verifier=verifier,
         )
-        tokens = await self._tokens(form, proxy_url)
+        tokens = await self._tokens(form, way)
         if not tokens.refresh_token:
             raise AccountRefused("Google gave no refresh token.", cause="login_policy")
         login = CliCredential(
@@ -114,7 +114,7 @@ class TokenEndpoint:
         )
         return _renewed(login, tokens)
 
-    async def email(self, login: CliCredential, proxy_url: str) -> str:
+    async def email(self, login: CliCredential, way: Way) -> str:
         """Return the e-mail address of a login; empty if Google does not say."""
         request = httpx.Request(
             "GET",
@@ -125,7 +125,7 @@ class TokenEndpoint:
             },
             extensions=extensions(_TIMEOUTS),
         )
-        status, body = await self._send(request, proxy_url)
+        status, body = await self._send(request, way)
         return str(parsed(body).get("email") or "") if status == 200 else ""
 
     def _client_of(self, login: CliCredential) -> OAuthClient:
@@ -140,7 +140,7 @@ class TokenEndpoint:
             cause="oauth_config",
         )
 
-    async def _tokens(self, form: bytes, proxy_url: str) -> Tokens:
+    async def _tokens(self, form: bytes, way: Way) -> Tokens:
         request = httpx.Request(
             "POST",
             self.url,
@@ -151,14 +151,14 @@ class TokenEndpoint:
             stream=httpx.ByteStream(form),
             extensions=extensions(_TIMEOUTS),
         )
-        status, body = await self._send(request, proxy_url)
+        status, body = await self._send(request, way)
         if status != 200:
             raise read_token_error(status, body)
         return read_tokens(body)
 
-    async def _send(self, request: httpx.Request, proxy_url: str) -> tuple[int, bytes]:
+    async def _send(self, request: httpx.Request, way: Way) -> tuple[int, bytes]:
         with foreign_faults():
-            transport = self._clients.transport(proxy_url)
+            transport = self._clients.transport(way.proxy_url, way.ca_pem)
             response = await transport.handle_async_request(request)
         return response.status_code, await read_all(response)
 
@@ -242,7 +242,7 @@ class Logins:
     ) -> CliCredential:
         if self._store is None:
             login = self.current(account)
-            made = await self.endpoint.refresh(login, account.proxy_url)
+            made = await self.endpoint.refresh(login, account.way)
             self._remember(account, made)
             return made
         stored = await self._claimed(self._store, account, refused, ahead)
@@ -289,7 +289,7 @@ class Logins:
         if _usable(login, refused, ahead):
             self._remember(account, login)
             return login
-        made = await self.endpoint.refresh(login, account.proxy_url)
+        made = await self.endpoint.refresh(login, account.way)
         try:
             kept = await store.replace(account.id, stored, dumped(made))
         except StoreAway:

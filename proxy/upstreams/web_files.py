@@ -13,6 +13,7 @@ from proxy.errors import UpstreamRefused
 from proxy.wire.web_prompt import WebFile
 
 _PREFIX = "gemproxy-web-"
+_URL_SAFE = str.maketrans("-_", "+/")
 
 
 @asynccontextmanager
@@ -31,11 +32,18 @@ async def written(files: Sequence[WebFile]) -> AsyncIterator[list[Path]]:
         await asyncio.to_thread(folder.cleanup)
 
 
+def _decoded(data: str) -> bytes:
+    """Return the bytes of base64 in either alphabet, as Google takes and its SDK sends
+    it; line breaks and missing padding are forgiven. Raises ValueError."""
+    plain = "".join(data.split()).translate(_URL_SAFE).rstrip("=")
+    return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+
+
 def _write(folder: Path, files: Sequence[WebFile]) -> list[Path]:
     paths = []
     for file in files:
         try:
-            data = base64.b64decode(file.data, validate=False)
+            data = _decoded(file.data)
         except (binascii.Error, ValueError):
             raise UpstreamRefused("inlineData.data is no base64.") from None
         if not data:

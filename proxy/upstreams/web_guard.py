@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import datetime
 import logging
+from collections import OrderedDict
 from collections.abc import Coroutine, Iterator
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ from curl_cffi.requests.exceptions import RequestException
 from gemini_webapi import GeminiClient
 from gemini_webapi.constants import AccountStatus
 from gemini_webapi.exceptions import APIError, AuthError, GeminiError
+from gemini_webapi.types import AvailableModel
 
 from accounts.credentials.cookies import WebCookies
 from gemproxy.lib import clock
@@ -47,6 +49,9 @@ FOREIGN = (
     AssertionError,
     ValueError,
 )
+#: Where an answer is reported to name its model; the package does not look there.
+_NAME_SLOTS = (39, 42, 58)
+_MOST_ANSWERS = 100
 _CONVERSATION_WORD = "inconsistent"
 _CONVERSATION_CODE = 1050
 _FULL = 100
@@ -65,6 +70,32 @@ class GuardedClient(GeminiClient):  # type: ignore[misc]
 
     stale = False
     _generate = GeminiClient._generate.__wrapped__
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._served: OrderedDict[str, frozenset[str]] = OrderedDict()
+
+    def served_instead(self, rcid: str, asked: AvailableModel) -> str:
+        """Return the model that gave an answer, if it is known and not the one asked.
+
+        Google serves a smaller model to sessions that it distrusts or whose share of
+        the larger one is used up, and says so only in the answer's own names.
+        """
+        names = self._served.get(rcid, frozenset())
+        if names & {asked.model_id, asked.display_name}:
+            return ""
+        for model in self.list_models() or ():
+            if names & {model.model_id, model.display_name}:
+                return str(model.display_name or model.model_name)
+        return ""
+
+    def _parse_candidate(
+        self, candidate_data: list[Any], cid: str, rid: str, rcid: str
+    ) -> Any:
+        self._served[rcid] = _names_in(candidate_data)
+        while len(self._served) > _MOST_ANSWERS:
+            self._served.popitem(last=False)
+        return super()._parse_candidate(candidate_data, cid, rid, rcid)
 
     async def _batch_execute(
         self,
@@ -126,8 +157,6 @@ async def signed_in(
         with library_faults():
             await bounded(client.init(auto_refresh=False, timeout=seconds), seconds)
         check_account(client)
-        if not client.list_models():
-            raise fault_of("no_models")
     except BaseException:
         await client.shut()
         raise
@@ -136,10 +165,15 @@ async def signed_in(
 
 
 def check_account(client: GeminiClient) -> None:
-    """Raise the fault that the account's state means, unless it is available."""
+    """Raise the fault that the account's state means, unless it is available.
+
+    What cannot be read leaves the package's state at "available", without any model.
+    """
     status = client.account_status
     if status != AccountStatus.AVAILABLE:
         raise fault_of("status", int(status))
+    if not client.list_models():
+        raise fault_of("no_models")
 
 
 def _keep_quiet() -> None:
@@ -177,6 +211,16 @@ def _fault(error: Exception, client: GeminiClient | None) -> Fault:
     return fault_of(type(error).__name__, code, text, wait=wait)
 
 
+def _names_in(candidate_data: list[Any]) -> frozenset[str]:
+    """Return the texts in the places where an answer may name its model."""
+    found: set[str] = set()
+    for slot in _NAME_SLOTS:
+        value = candidate_data[slot] if slot < len(candidate_data) else None
+        values = value if isinstance(value, list) else [value]
+        found.update(each for each in values if isinstance(each, str) and each)
+    return frozenset(found)
+
+
 def _is_cut(error: BaseException) -> bool:
     return type(error).__name__ in ("ConnectionError", "CurlError", "RequestException")
 
@@ -190,10 +234,12 @@ def _status_of(error: Exception) -> int | None:
 def seconds_to_reset(client: GeminiClient) -> float | None:
     """Return the seconds until the used-up limit of an account is reset, if known.
 
-    Of several windows the one that is full counts, else the one that ends first.
+    Of several windows those that are full count, the last of them; if none is, the
+    one that ends first.
     """
     now = clock.now()
-    found: list[tuple[bool, float]] = []
+    full: list[float] = []
+    others: list[float] = []
     for name in ("current_5h", "weekly"):
         window = client.usage_info.get(name)
         if not isinstance(window, dict) or not window.get("reset_at"):
@@ -202,8 +248,8 @@ def seconds_to_reset(client: GeminiClient) -> float | None:
         seconds = (at - now).total_seconds()
         is_full = (window.get("usage_percentage") or 0) >= _FULL
         if seconds > 0:
-            found.append((not is_full, seconds))
-    return min(found)[1] if found else None
+            (full if is_full else others).append(seconds)
+    return max(full) if full else min(others, default=None)
 
 
 async def bounded(work: Coroutine[Any, Any, T], seconds: float) -> T:

@@ -42,6 +42,15 @@ async def renewed(
             )
 
 
+async def check_alive(
+    cookies: WebCookies, *, proxy_url: str = "", ca_file: str = ""
+) -> None:
+    """Open the site's page; raise the fault if it does not know the account."""
+    with library_faults():
+        async with _session(cookies, proxy_url, ca_file) as session:
+            await bounded(_show_life(session), SECONDS)
+
+
 async def _rotate(session: Any) -> None:
     response = await session.post(
         Endpoint.ROTATE_COOKIES, headers=Headers.ROTATE_COOKIES.value, data=_BODY

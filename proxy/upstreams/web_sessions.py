@@ -6,24 +6,26 @@ that are under way end on the old one.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from accounts.credentials.cookies import WebCookies
 from accounts.credentials.websession import load_session
 from gemproxy.lib import clock
 from proxy.errors import AccountRefused
-from proxy.upstreams.base import AccountConfig
+from proxy.upstreams.base import AccountConfig, Way
 from proxy.upstreams.web_guard import GuardedClient, let_go
+from proxy.wire.web_errors import fault_of
 
 logger = logging.getLogger(__name__)
 
 #: A session that nobody has used for so long is closed.
 IDLE_SECONDS = 1800.0
 
-#: From cookies and an egress proxy to a client.
-SignIn = Callable[[WebCookies, str], Awaitable[GuardedClient]]
+#: From cookies and a way out to a client.
+SignIn = Callable[[WebCookies, Way], Awaitable[GuardedClient]]
 
 
 @dataclass(eq=False, slots=True)
@@ -44,19 +46,25 @@ class WebSessions:
         self._sign_in = sign_in
         self._sessions: dict[int, _Session] = {}
         self._retired: set[_Session] = set()
+        self._aside: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         """How many sessions are open, those that only end included."""
         return len(self._sessions) + len(self._retired)
 
     @asynccontextmanager
-    async def borrowed(self, account: AccountConfig) -> AsyncIterator[GuardedClient]:
-        """Lend the account's client, signed in; raises the fault if that fails."""
+    async def borrowed(
+        self, account: AccountConfig, patience: float | None = None
+    ) -> AsyncIterator[GuardedClient]:
+        """Lend the account's client, signed in; raises the fault if that fails.
+
+        ``patience`` is how many seconds the caller waits for the sign-in.
+        """
         await self._sweep()
         session = self._session_of(account)
         session.users += 1
         try:
-            client = await self._opened(account.id, session)
+            client = await self._opened(account.id, session, patience)
             yield client
         finally:
             session.users -= 1
@@ -66,32 +74,47 @@ class WebSessions:
             if session.retired and not session.users:
                 await self._shut(session)
 
+    def aside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do what no request waits for; the end of the sessions ends it."""
+        task = asyncio.ensure_future(work)
+        self._aside.add(task)
+        task.add_done_callback(self._aside.discard)
+
     async def aclose(self) -> None:
         """Close all of them."""
+        for task in list(self._aside):
+            await let_go(task)
         for account_id, session in list(self._sessions.items()):
             self._retire(account_id, session)
         for session in list(self._retired):
             await self._shut(session)
 
-    async def _opened(self, account_id: int, session: _Session) -> GuardedClient:
+    async def _opened(
+        self, account_id: int, session: _Session, patience: float | None
+    ) -> GuardedClient:
         try:
-            # One who leaves must not take the sign-in from the others.
-            return await asyncio.shield(session.opening)
+            async with asyncio.timeout(patience):
+                # One who leaves must not take the sign-in from the others.
+                return await asyncio.shield(session.opening)
         except asyncio.CancelledError:
             raise
+        except TimeoutError as error:
+            # It was no fault of the sign-in's own: whoever comes next begins anew.
+            self._retire(account_id, session)
+            raise fault_of("timeout") from error
         except BaseException:
             self._retire(account_id, session)
             raise
 
     def _session_of(self, account: AccountConfig) -> _Session:
         cookies = _cookies_of(account)
-        key = (cookies.psid, cookies.psidts, account.proxy_url)
+        key = (cookies.psid, cookies.psidts, account.proxy_url, account.ca_pem)
         session = self._sessions.get(account.id)
         if session is not None and session.key == key and not _is_stale(session):
             return session
         if session is not None:
             self._retire(account.id, session)
-        opening = asyncio.ensure_future(self._sign_in(cookies, account.proxy_url))
+        opening = asyncio.ensure_future(self._sign_in(cookies, account.way))
         fresh = _Session(key, opening)
         self._sessions[account.id] = fresh
         return fresh

@@ -23,14 +23,18 @@ from proxy.upstreams.http import Clients, foreign_faults, read_all
 from proxy.upstreams.streams import extensions, parsed, payloads
 from proxy.upstreams.xai_relay import relayed_events
 from proxy.wire.gemini_answer import Json, mapping
+from proxy.wire.remarks import remarks
 from proxy.wire.xai_answer import ChatReader
+from proxy.wire.xai_dropped import dropped_names
 from proxy.wire.xai_errors import read_error, read_error_object
 from proxy.wire.xai_images import image_answer, image_request
 from proxy.wire.xai_models import makes_pictures
 from proxy.wire.xai_relay import NO_MODEL, RELAY, content_of, whole_view
 from proxy.wire.xai_request import chat_request
+from proxy.wire.xai_tokens import token_count, token_request
 
 _CHAT, _IMAGES, _MODELS = "/v1/chat/completions", "/v1/images/generations", "/v1/models"
+_TOKENS = "/v1/tokenize-text"
 _VERSION_SUFFIX = re.compile(r"(?:/+v1)?/*$")
 _JSON_TYPE = {"content-type": "application/json"}
 
@@ -52,6 +56,7 @@ class XAI:
             "thinking",
             "system",
             "stream",
+            "count_tokens",
         }
     )
 
@@ -68,16 +73,19 @@ class XAI:
         """Send the order; return the whole answer. Raises faults."""
         if order.method == RELAY:
             return await self._relayed(account, order)
-        if order.model == NO_MODEL:
-            # Only a test of what relays share asks so; there is no such model.
+        draws = makes_pictures(order.model)
+        if order.model == NO_MODEL or (order.test and draws):
+            # The first asks only for what relays share, as there is no such model; the
+            # other would pay for a picture that nobody looks at.
             await self.probe(account, order.timeouts)
             return _event({"candidates": [{"finishReason": "STOP", "index": 0}]})
-        draws = makes_pictures(order.model)
+        if order.method == "countTokens":
+            return _event(token_count(order.body, await self._counted(account, order)))
         path = _IMAGES if draws else _CHAT
         response = await self._post(account, path, _translated(order), order.timeouts)
         data = await _whole(response)
         view = image_answer(data, order.model) if draws else _reader(order).read(data)
-        return _event(view)
+        return _event(view | remarks(dropped_names(order.body, order.model)))
 
     async def stream(
         self, account: AccountConfig, order: Order
@@ -99,7 +107,8 @@ class XAI:
             response = await self._post(
                 account, _CHAT, body, order.timeouts, streamed=True
             )
-            source = _chunks(await _accepted(response), _reader(order))
+            dropped = dropped_names(order.body, order.model)
+            source = _chunks(await _accepted(response), _reader(order), dropped)
         async with aclosing(source) as batches:
             async for batch in batches:
                 yield batch
@@ -121,6 +130,21 @@ class XAI:
     async def aclose(self) -> None:
         """Close the connections of the running loop."""
         await self._clients.aclose()
+
+    async def _counted(self, account: AccountConfig, order: Order) -> Json | None:
+        """Return how xAI cuts the words of a request; None where it cannot."""
+        body = token_request(order.body, order.model)
+        if not body:
+            return None
+        try:
+            return await _whole(
+                await self._post(account, _TOKENS, body, order.timeouts)
+            )
+        except (UpstreamRefused, UpstreamFault) as fault:
+            if fault.status not in (400, 404, 405, 422):
+                raise
+            # Not every model has a tokeniser there; the account is none the worse.
+            return None
 
     async def _relayed(self, account: AccountConfig, order: Order) -> Event:
         response = await _passed(await self._relay(account, order))
@@ -188,7 +212,7 @@ class XAI:
             extensions=extensions(timeouts),
         )
         with foreign_faults():
-            transport = self._clients.transport(account.proxy_url)
+            transport = self._clients.transport(account.proxy_url, account.ca_pem)
             return await transport.handle_async_request(request)
 
 
@@ -237,12 +261,16 @@ async def _whole(response: httpx.Response) -> Json:
 
 
 async def _chunks(
-    response: httpx.Response, reader: ChatReader
+    response: httpx.Response, reader: ChatReader, dropped: list[str]
 ) -> AsyncIterator[list[Event]]:
-    """Yield the chunks of a chat completion in the middle language."""
+    """Yield the chunks of a chat completion in the middle language; the first tells
+    what was left out."""
+    said = remarks(dropped)
     async with aclosing(payloads(response)) as batches:
         async for batch in batches:
             events, fault = _events_of(batch, reader)
+            if events and said:
+                events[0], said = _event(events[0].data | said), {}
             if events:
                 yield events
             if fault:

@@ -170,7 +170,11 @@ def _limited(text: str, wait: float | None) -> RateLimited:
         cause = "quota_exhausted"
     if period == "second":
         wait = wait or _SECOND_WAIT
-    return RateLimited(cause=cause, retry_after=wait, quota=quota, link=LIMITS)
+    fault = RateLimited(cause=cause, retry_after=wait, quota=quota, link=LIMITS)
+    if period == "day":
+        # As with Google's: no retry of the caller's brings it back.
+        fault.code, fault.should_retry = "insufficient_quota", False
+    return fault
 
 
 def _period(word: str) -> Period:

@@ -6,6 +6,7 @@ from typing import Any
 from proxy.errors import BadAnswer, BadRequest
 from proxy.wire.gemini import normalise
 from proxy.wire.gemini_answer import Json, candidates_of, dicts, mapping, parts_of
+from proxy.wire.image_models import canvas_of
 
 MOST_PICTURES = 10
 #: xAI's pictures are JPEG unless it says otherwise.
@@ -30,7 +31,8 @@ def image_request(body: Mapping[str, Any], model: str) -> Json:
         )
     request = {"model": model, "prompt": _prompt(view), "n": count}
     ratio = mapping(config.get("imageConfig")).get("aspectRatio")
-    return request | ({"aspect_ratio": ratio} if ratio else {})
+    heeded = ratio and canvas_of(model).ratios
+    return request | ({"aspect_ratio": ratio} if heeded else {})
 
 
 def _prompt(view: Json) -> str:

@@ -12,7 +12,7 @@ from proxy.wire.xai_models import efforts
 from proxy.wire.xai_schema import plain_schema
 
 #: Fields of a generationConfig that have a twin of the same meaning.
-_TWINS = {
+TWINS = {
     "temperature": "temperature",
     "topP": "top_p",
     "seed": "seed",
@@ -23,6 +23,7 @@ _TWINS = {
     "responseLogprobs": "logprobs",
     "logprobs": "top_logprobs",
 }
+_PLAIN_BASE64 = str.maketrans("-_", "+/")
 _MODES = {"AUTO": "auto", "VALIDATED": "auto", "NONE": "none", "ANY": "required"}
 #: Up to which budget of thinking tokens an effort is meant.
 _BUDGETS = ((0, "none"), (2048, "low"), (12288, "medium"), (24576, "high"))
@@ -53,13 +54,20 @@ def chat_request(body: Mapping[str, Any], model: str, *, stream: bool) -> Json:
 def _settings(config: Json) -> Json:
     found = {
         twin: config[name]
-        for name, twin in _TWINS.items()
+        for name, twin in TWINS.items()
         if config.get(name) is not None
     }
     if config.get("stopSequences"):
         found["stop"] = config["stopSequences"]
-    if "IMAGE" in (config.get("responseModalities") or ()):
-        raise BadRequest("This model makes no pictures.", param="responseModalities")
+    for word in config.get("responseModalities") or ():
+        if str(word).upper() != "TEXT":
+            raise BadRequest(
+                f"This model answers in words, not by {str(word)[:20].lower()}.",
+                param="responseModalities",
+            )
+    for name in ("speechConfig", "imageConfig"):
+        if config.get(name):
+            raise BadRequest(f"This model takes no {name}.", param=name)
     form = _form(config)
     return found | ({"response_format": form} if form else {})
 
@@ -93,6 +101,12 @@ def _effort(thinking: Json, model: str) -> str:
 
 def _tools(view: Json) -> Json:
     """Return ``tools`` and ``tool_choice``; {} where no function is declared."""
+    for tool in dicts(view.get("tools")):
+        for name, value in tool.items():
+            if value is not None and name != "functionDeclarations":
+                raise BadRequest(
+                    f"xAI models know no tool {name[:40]!r}.", param="tools"
+                )
     functions: list[Json] = [
         {"type": "function", "function": _function(declared)}
         for tool in dicts(view.get("tools"))
@@ -251,5 +265,7 @@ def _picture(part: Json) -> Json | None:
     kind = str(inline.get("mimeType") or file.get("mimeType") or "")
     if not kind.startswith("image/"):
         return None
-    url = file.get("fileUri") or f"data:{kind};base64,{inline.get('data')}"
+    # Google takes both alphabets of base64, and its SDK sends the other one.
+    data = str(inline.get("data") or "").translate(_PLAIN_BASE64)
+    url = file.get("fileUri") or f"data:{kind};base64,{data}"
     return {"type": "image_url", "image_url": {"url": url}}

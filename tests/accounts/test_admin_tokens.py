@@ -166,3 +166,25 @@ def test_the_list_asks_for_owners_and_plans_at_once(
         Token.issue(user=alice, name=f"t{number}")
     with django_assert_max_num_queries(9):
         admin.get(LIST)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [("true", True), ("false", False), ("unknown", None)]
+)
+def test_a_token_says_whether_its_pictures_lose_their_mark(
+    admin: Client, alice: Any, given: str, kept: bool | None
+) -> None:
+    issue(admin, alice, remove_mark=given)
+    assert Token.objects.get().remove_mark is kept
+
+
+def test_what_becomes_of_a_tokens_pictures_can_be_changed_later(
+    admin: Client, alice: Any
+) -> None:
+    issue(admin, alice)
+    token = Token.objects.get()
+    form = {"name": "ci", "plan": "", "expires_at_0": "", "expires_at_1": ""}
+    page = f"{LIST}{token.pk}/change/"
+    assert admin.post(page, {**form, "remove_mark": "false"}).status_code == 302
+    token.refresh_from_db()
+    assert token.remove_mark is False

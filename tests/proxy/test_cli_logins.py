@@ -12,9 +12,10 @@ from django.core.management import call_command
 from accounts.credentials.cli_json import CliCredential, loaded
 from accounts.models import Account
 from gemproxy.lib.secrets import Sealed
-from proxy.cli_logins import Where, import_logins, store_login
+from proxy.cli_logins import import_logins, store_login
 from proxy.cli_routes import MODELS, SEARCHING
 from proxy.importing import import_data
+from proxy.imports import Where
 from proxy.models import Route, Target
 from proxy.sandbox.logins import refresh_token, sandbox_login
 
@@ -176,6 +177,13 @@ def test_the_first_account_opens_its_routes_and_later_ones_leave_them_alone() ->
     assert set(served) == {*MODELS, *(f"{name}-search" for name in SEARCHING)}
     others = Target.objects.exclude(kind="code_assist")
     assert dict(others.values_list("route__name", "position")) == before
+    upstream = dict(
+        Target.objects.filter(kind="code_assist").values_list(
+            "route__name", "upstream_model"
+        )
+    )
+    assert upstream["gemini-3.5-flash"] == "gemini-3-flash"
+    assert upstream["gemini-3.5-flash-search"] == "gemini-3-flash-search"
     Target.objects.filter(kind="code_assist").delete()
     import_logins(many(2))
     assert not Target.objects.filter(kind="code_assist").exists()

@@ -11,6 +11,7 @@ from accounts.credentials.cli_json import dumped, loaded
 from accounts.models import Account
 from gemproxy.lib import clock
 from proxy.cli_logins import import_logins
+from proxy.errors import ConnectFailed
 from proxy.jobs import renew_logins
 from proxy.sandbox.logins import sandbox_login
 from tests.proxy.sandbox.serving import Served, serve
@@ -67,6 +68,7 @@ def test_a_new_account_is_looked_at() -> None:
     made.refresh_from_db()
     assert made.facts["email"] == "ok3@sandbox.example"
     assert made.facts["project"].startswith("sandbox-")
+    assert (made.state, made.events.get().state) == ("active", "active")
     assert renew_logins() == "1 fresh"
 
 
@@ -97,6 +99,26 @@ def test_trouble_of_the_endpoint_is_not_held_against_the_account() -> None:
     made.refresh_from_db()
     assert made.state == "new"
     assert token(made) == "ya29.old"
+
+
+def test_a_new_account_is_looked_at_until_somebody_could(
+    google: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (made,) = import_logins(json.dumps(sandbox_login("ok", 4))).added
+
+    async def broken(*_: Any) -> None:
+        raise ConnectFailed("The provider could not be reached.")
+
+    with monkeypatch.context() as patch:
+        # Its standing is known by then; what it is worth is not.
+        patch.setattr("proxy.upstreams.code_assist.CodeAssist.answer", broken)
+        assert renew_logins() == "1 failed"
+    made.refresh_from_db()
+    assert made.facts["project"]
+    assert made.state == "new"
+    assert renew_logins() == "1 looked at"
+    made.refresh_from_db()
+    assert made.state == "active"
 
 
 def test_disabled_accounts_are_left_alone() -> None:

@@ -139,3 +139,36 @@ def vars_of(cookies):
 )
 def test_the_forecast_says_how_long_the_cookies_may_last(state, words):
     assert words in forecast(state)
+
+
+@pytest.mark.parametrize(
+    ("state", "used_at", "after", "unheard"),
+    [
+        (session(), 0.0, CHECK_SECONDS - 1, False),
+        (session(), 0.0, CHECK_SECONDS, True),
+        (session(), NOW + 60, CHECK_SECONDS, False),
+        (session(rotated_at=NOW + 60), 0.0, CHECK_SECONDS, False),
+        (session(tried_at=NOW + 60, result=UNCHANGED), 0.0, CHECK_SECONDS, True),
+        (session().looked_at(NOW + 60), 0.0, CHECK_SECONDS, False),
+        (session(cookies=WebCookies(psid=PSID)), 0.0, CHECK_SECONDS, False),
+        (session().checked("cookies_expired", NOW), 0.0, 59, False),
+        (session().checked("cookies_expired", NOW), 0.0, 60, True),
+        (session().checked("upstream_error", NOW), 0.0, 60, False),
+    ],
+)
+def test_a_session_is_looked_at_when_nothing_else_shows_life(
+    state, used_at, after, unheard
+):
+    assert state.is_unheard_of(NOW + after, used_at) is unheard
+
+
+def test_what_a_look_showed_is_kept():
+    kept = session().checked("cookies_expired", NOW + 1).checked(ALIVE, NOW + 2)
+    assert (kept.check, kept.checked_at, kept.refusals) == (ALIVE, NOW + 2, 0)
+    assert load_session(kept.secret(), kept.facts()) == kept
+
+
+def test_a_look_softens_the_forecast():
+    bound = session(result=UNCHANGED, failures=3)
+    assert "still worked" not in forecast(bound)
+    assert "still worked" in forecast(bound.checked(ALIVE, NOW))

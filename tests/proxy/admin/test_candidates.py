@@ -11,7 +11,10 @@ from proxy.admin.candidates import (
     READY,
     UNABLE,
     Candidate,
+    Fit,
+    Fits,
     Question,
+    fit_of,
     groups,
     in_order,
     meaning,
@@ -26,7 +29,7 @@ from tests.proxy.scheduling.pools import NOON, Time, time
 __all__ = ["time"]
 pytestmark = pytest.mark.usefixtures("time")
 ASKED = Question(model="r")
-NOTHING_LACKS: dict[str, frozenset[str]] = {}
+NOTHING_LACKS: Fits = {}
 
 
 def stands(account_id: int = 1, reason: str = READY, **fields: Any) -> Standing:
@@ -54,8 +57,8 @@ def stands(account_id: int = 1, reason: str = READY, **fields: Any) -> Standing:
     return Standing(**{**values, **fields})
 
 
-def row(one: Standing, question: Question = ASKED, **lacking: Any) -> Candidate:
-    return shown(one, question, lacking)
+def row(one: Standing, question: Question = ASKED, fit: Fit | None = None) -> Candidate:
+    return shown(one, question, {(one.kind, one.model): fit} if fit else {})
 
 
 def words(html: object) -> str:
@@ -93,7 +96,7 @@ class TestOrder:
 
     def test_what_cannot_serve_the_request_comes_last(self) -> None:
         found = [stands(1), stands(2, "disabled", kind="other"), stands(3, kind="web")]
-        lacking = {"web": frozenset({"tools"})}
+        lacking = {("web", "m"): Fit(lacks=frozenset({"tools"}))}
         placed = [one.account_id for one in in_order(found, [], lacking)]
         assert placed[0] == 1
         assert set(placed[1:]) == {2, 3}
@@ -113,7 +116,7 @@ class TestGroups:
 
     def test_a_kind_that_lacks_something_is_counted_as_unable(self) -> None:
         found = [stands(1), stands(2, "strikes", kind="web")]
-        told = groups(found, {"web": frozenset({"tools"})})
+        told = groups(found, {("web", "m"): Fit(lacks=frozenset({"tools"}))})
         assert [(one.reason, one.count) for one in told] == [("ready", 1), (UNABLE, 1)]
 
 
@@ -194,10 +197,16 @@ class TestWhy:
 
     def test_what_a_kind_lacks_is_named(self) -> None:
         one = stands(reason="strikes", until=NOON + 5, detail="3 failures")
-        found = row(one, gemini_api=frozenset({"tools", "code"}))
+        found = row(one, fit=Fit(lacks=frozenset({"tools", "code"})))
         assert words(found.state) == "Unable"
         assert found.detail == "code, tools"
         assert found.until == "-"
+
+    def test_what_a_target_imitates_is_named(self) -> None:
+        found = row(stands(), fit=Fit(imitates=frozenset({"tools", "json_schema"})))
+        assert found.imitates == "json_schema, tools"
+        assert words(found.state) == "Ready"
+        assert row(stands()).imitates == ""
 
     def test_the_cause_of_a_refused_account_is_told_once(self) -> None:
         found = row(stands(reason="needs_attention", detail="leaked"))
@@ -286,3 +295,21 @@ def test_the_rest_of_a_row_is_plain(time: Time) -> None:
 
 def test_labels_are_text() -> None:
     assert "<b>" not in row(stands(label="<b>bold</b>")).account
+
+
+@pytest.mark.parametrize(
+    ("needs", "able", "emulates", "lacks", "imitates"),
+    [
+        ("", "tools", "", "", ""),
+        ("tools", "tools", "", "", ""),
+        ("tools code", "code", "tools", "", "tools"),
+        ("tools code", "", "tools", "code", "tools"),
+        ("", "", "tools", "", "tools"),
+        ("tools", "tools", "tools", "", ""),
+    ],
+)
+def test_what_is_imitated_is_not_lacking(
+    needs: str, able: str, emulates: str, lacks: str, imitates: str
+) -> None:
+    found = fit_of(set(needs.split()), set(able.split()), set(emulates.split()))
+    assert found == Fit(frozenset(lacks.split()), frozenset(imitates.split()))

@@ -68,7 +68,9 @@ def pasted(admin: Client, lines: str) -> str:
     return admin.post(f"{LIST}paste/", form).content.decode()
 
 
-def test_many_are_pasted_and_the_warning_is_there(admin: Client) -> None:
+def test_many_are_pasted_and_the_warning_is_there(
+    admin: Client, google: Served
+) -> None:
     page = admin.get(f"{LIST}paste/").content.decode()
     assert "Standard and Enterprise" in page
     page = pasted(admin, login_json(n=1) + "\n" + login_json(n=2))
@@ -83,12 +85,13 @@ def test_a_paste_that_is_nothing_says_why(admin: Client) -> None:
     assert not Account.objects.exists()
 
 
-def test_a_login_is_added_by_the_form_as_well(admin: Client) -> None:
+def test_a_login_is_added_by_the_form_as_well(admin: Client, google: Served) -> None:
     form = {"kind": "code_assist", "label": "ann", "new_secret": login_json()}
     answer = admin.post(f"{LIST}add/", {**form, "base_url": "", "new_proxy": ""})
     assert answer.status_code == 302
     account = Account.objects.get()
     assert loaded(account.secret.reveal()).refresh_token == refresh_token()
+    assert account.state == "active"
 
 
 def test_a_test_shows_who_and_where_the_account_is(

@@ -11,6 +11,7 @@ from cryptography.fernet import Fernet
 from django.contrib.auth.models import Permission
 from django.test import Client
 
+from accounts.credentials.websession import session_secret
 from accounts.models import Account, UsageRecord
 from gemproxy.lib import clock
 from proxy.admin import explain as module
@@ -263,6 +264,20 @@ class TestRequest:
         assert "Its kind cannot do what the request needs" in answer.text
         vectors = record(model_asked=MODEL, method="embedContent")
         assert "1 of 1 account" in words(admin.get(of_request(vectors)).text)
+
+    def test_what_a_target_imitates_is_said_of_its_accounts(
+        self, admin: Client, way: Route
+    ) -> None:
+        way.targets.all().delete()
+        flags = {"emulate_tools": True, "emulate_json_schema": True}
+        way.targets.create(kind="gemini_web", upstream_model="web", **flags)
+        psid = "g.a000Explained-0001_abcdefghijklmnopqrstuvwx"
+        Account.add(
+            kind="gemini_web", secret=session_secret(f"1PSID={psid}"), label="w"
+        )
+        assert "Imitates json_schema, tools" in line(admin.get(of_route(way)), "w")
+        way.targets.update(emulate_tools=False, emulate_json_schema=False)
+        assert "Imitates" not in admin.get(of_route(way)).text
 
     def test_its_own_page_leads_there(self, admin: Client) -> None:
         row = record()

@@ -9,6 +9,8 @@ from django.test import Client
 from django_q.models import OrmQ, Schedule, Task
 
 from gemproxy.lib import clock
+from proxy import runner, schedules
+from proxy.models import JobRun
 
 pytestmark = pytest.mark.django_db(databases="__all__")
 SCHEDULES = "/admin/django_q/schedule/"
@@ -127,7 +129,7 @@ def test_lists_have_no_query_for_each_row(
     for number in range(25):
         done = task(f"t{number}", success=page != FAILURES)
         schedule(f"s{number}", task=done.id)
-    with django_assert_max_num_queries(5, connection=_jobs()):
+    with django_assert_max_num_queries(6, connection=_jobs()):
         admin.get(page)
 
 
@@ -135,3 +137,105 @@ def _jobs() -> Any:
     from django.db import connections, router
 
     return connections[router.db_for_read(Task) or "default"]
+
+
+def declared(name: str, **fields: Any) -> schedules.Job:
+    """Sync the schedules and write down how a declared job ran last."""
+    schedules.sync()
+    job = schedules.named(name)
+    assert job is not None
+    if fields:
+        JobRun.objects.create(job=name, **fields)
+    return job
+
+
+def row_of(text: str, title: str) -> str:
+    """Return the table row of a schedule as the page has it."""
+    _, _, rest = text.partition(f">{title}<")
+    return rest.partition("</tr>")[0]
+
+
+def test_a_declared_job_tells_what_it_did_how_long_and_when(admin: Client) -> None:
+    now = clock.now()
+    job = declared(
+        "clean up",
+        state="done",
+        started_at=now - datetime.timedelta(minutes=9, seconds=2),
+        ended_at=now - datetime.timedelta(minutes=9),
+        result="deleted 3 incidents",
+    )
+    row = row_of(admin.get(SCHEDULES).text, job.title)
+    assert "Deletes old incidents" in row
+    assert "Done" in row
+    assert "deleted 3 incidents" in row
+    assert "9\xa0minutes ago" in row
+    assert "2.0 s" in row
+    assert "daily at 03:00 UTC" in row
+    assert f"{job.when.first(now):%Y-%m-%d %H:%M}" in row
+
+
+def test_a_declared_job_that_failed_says_why_in_plain_words(admin: Client) -> None:
+    now = clock.now()
+    job = declared(
+        "rotate cookies",
+        state="failed",
+        started_at=now,
+        ended_at=now,
+        result="ValueError: <b>no</b> luck",
+    )
+    row = row_of(admin.get(SCHEDULES).text, job.title)
+    assert "Failed" in row
+    assert "ValueError: &lt;b&gt;no&lt;/b&gt; luck" in row
+
+
+def test_a_job_that_runs_now_says_since_when(admin: Client) -> None:
+    started = clock.now() - datetime.timedelta(minutes=2)
+    job = declared("rotate cookies", state="running", started_at=started)
+    row = row_of(admin.get(SCHEDULES).text, job.title)
+    assert "Running" in row
+    assert "2\xa0minutes ago" in row
+
+
+def test_a_switched_off_job_names_its_setting(admin: Client, settings: Any) -> None:
+    settings.KEEP_ALIVE_INTERVAL, settings.PUBLIC_URL = 10, ""
+    job = declared("keep awake")
+    row = row_of(admin.get(SCHEDULES).text, job.title)
+    assert "Off" in row
+    assert "PUBLIC_URL: not set" in row
+    selected = {
+        "action": "run_now",
+        "_selected_action": [Schedule.objects.get(name=job.title).pk],
+    }
+    answer = admin.post(SCHEDULES, selected, follow=True)
+    assert "is switched off (PUBLIC_URL: not set)" in answer.text
+    assert "will run" not in answer.text
+
+
+def test_run_now_queues_a_declared_job_and_leaves_its_next_time(
+    admin: Client, settings: Any
+) -> None:
+    job = declared("clean up")
+    row = Schedule.objects.get(name=job.title)
+    selected = {"action": "run_now", "_selected_action": [row.pk]}
+    answer = admin.post(SCHEDULES, selected, follow=True)
+    assert "1 schedule will run within a minute." in answer.text
+    before = row.next_run
+    row.refresh_from_db()
+    assert row.next_run == before
+    if settings.REDIS_URL:
+        return
+    queued = OrmQ.objects.get().task
+    assert (queued["func"], queued["args"]) == (schedules.RUNNER, ("clean up",))
+    assert queued["group"] == job.title
+    assert runner.run_job(*queued["args"], **queued["kwargs"]).startswith("deleted")
+
+
+def test_a_schedule_has_a_page_of_its_own(admin: Client) -> None:
+    now = clock.now()
+    job = declared(
+        "clean up", state="done", started_at=now, ended_at=now, result="deleted 3"
+    )
+    row = Schedule.objects.get(name=job.title)
+    page = admin.get(f"{SCHEDULES}{row.pk}/change/").text
+    assert "deleted 3" in page
+    assert "daily at 03:00 UTC" in page

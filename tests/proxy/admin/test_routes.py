@@ -90,3 +90,58 @@ def test_the_list_has_no_query_for_each_row(
         Target.objects.create(route=route, upstream_model="m")
     with django_assert_max_num_queries(7):
         admin.get(LIST)
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [("emulate_tools", "Tools"), ("emulate_json_schema", "JSON schemas")],
+)
+def test_only_kinds_that_can_imitate_may_be_told_to(
+    admin: Client, field: str, words: str
+) -> None:
+    values = form(("0", "first")) | {f"targets-0-{field}": "on"}
+    answer = admin.post(f"{LIST}add/", values)
+    told = f"{words} can be imitated only for: Gemini web cookies."
+    assert told in answer.text
+    assert not Route.objects.exists()
+    answer = admin.post(f"{LIST}add/", values | {"targets-0-kind": "gemini_web"})
+    assert answer.status_code == 302
+    assert getattr(Target.objects.get(), field) is True
+    assert f"first (imitated: {words})" in admin.get(LIST).text
+
+
+def test_a_form_without_a_known_kind_says_only_that(admin: Client) -> None:
+    values = form(("0", "first"))
+    values |= {"targets-0-kind": "gone", "targets-0-emulate_tools": "on"}
+    text = admin.post(f"{LIST}add/", values).text
+    assert "Select a valid choice" in text
+    assert "imitated only" not in text
+
+
+def test_a_route_says_what_happens_to_its_pictures(admin: Client) -> None:
+    fields = {
+        "remove_mark": "false",
+        "targets-0-image_size": "4K",
+        "targets-0-upscale": "on",
+    }
+    answer = admin.post(f"{LIST}add/", form(("0", "painter"), **fields))
+    assert answer.status_code == 302
+    target = Target.objects.select_related("route").get()
+    assert (target.image_size, target.upscale) == ("4K", True)
+    assert target.route.remove_mark is False
+    page = admin.get(f"{LIST}{target.route.pk}/change/").text
+    assert "ENABLE_WATERMARK_REMOVAL says" in page
+
+
+def test_a_route_leaves_its_pictures_to_the_settings_unless_told(admin: Client) -> None:
+    admin.post(f"{LIST}add/", form(("0", "painter")))
+    target = Target.objects.select_related("route").get()
+    assert (target.image_size, target.upscale) == ("", False)
+    assert target.route.remove_mark is None
+
+
+def test_a_size_that_there_is_not_is_refused(admin: Client) -> None:
+    fields = {"targets-0-image_size": "8K"}
+    answer = admin.post(f"{LIST}add/", form(("0", "painter"), **fields))
+    assert "8K is not one of the available choices" in answer.text
+    assert not Route.objects.exists()

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -102,6 +103,21 @@ async def test_what_no_kind_can_do_is_named(time: Time) -> None:
         await pool.lease(route(), needs, set())
     assert pool.earliest(route(), needs) is None
     assert pool.explain(route(), needs) == []
+
+
+async def test_what_a_target_imitates_counts_as_able(time: Time) -> None:
+    pool = pool_of(1)
+    needs = frozenset({"tools", "time_travel"})
+    plain = route("a", "b")
+    first, second = plain.targets
+    imitating = replace(second, emulates=frozenset({"time_travel"}))
+    lease = await pool.lease(replace(plain, targets=(first, imitating)), needs, set())
+    assert lease is not None
+    assert lease.target is imitating
+    needs |= {"holograms"}
+    # Of several targets the one that is nearest to able is told of.
+    with pytest.raises(BadRequest, match=r"can do this: holograms\."):
+        await pool.lease(replace(plain, targets=(first, imitating)), needs, set())
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,22 @@ from proxy.scheduling.quota import (
     KEPT,
     LONGEST_SENDING,
     UNKNOWN,
+    Day,
+    DayLimit,
     Limits,
     Reservation,
     Window,
     day_end,
+    day_limit,
     tier_limits,
 )
 from tests.proxy.scheduling.pools import NOON
+
+USUAL = (
+    DayLimit("gemini-2.5-pro", 100),
+    DayLimit("gemini-2.5-pro-preview*", 1000),
+    DayLimit("gemini-2.5-flash", 1000),
+)
 
 
 def reserve(window: Window, now: float, limits: Limits, tokens: int = 0) -> Reservation:
@@ -250,13 +259,87 @@ def test_limits_stand_over_others_where_they_say_something() -> None:
     ("model", "rpd"),
     [
         ("gemini-2.5-pro", 100),
-        ("gemini-2.5-pro-search", 100),
         ("gemini-2.5-pro-preview-06-05", 1000),
         ("gemini-2.5-flash", 1000),
         ("gemini-2.5-flash-lite", None),
         ("gemini-3-flash-preview", None),
     ],
 )
-def test_a_login_has_limits_of_the_day_of_its_own(model: str, rpd: int | None) -> None:
-    limits = tier_limits("code_assist", model)
-    assert (limits.rpd, limits.rpm, limits.tpm) == (rpd, None, None)
+def test_the_first_pattern_that_fits_a_model_limits_its_day(
+    model: str, rpd: int | None
+) -> None:
+    found = day_limit(USUAL, model)
+    assert (found.requests if found else None) == rpd
+
+
+def test_a_pattern_with_a_star_is_of_all_its_models_together() -> None:
+    one, several = DayLimit("a-*b", 5), DayLimit("ab", 5)
+    assert one.limits == Limits(together=5)
+    assert several.limits == Limits(rpd=5)
+
+
+@pytest.mark.parametrize(
+    ("mine", "others", "both"),
+    [
+        (Limits(), Limits(together=5), Limits(together=5)),
+        (Limits(rpd=7), Limits(together=5), Limits(rpd=7)),
+        (Limits(together=5), Limits(rpd=7), Limits(together=5)),
+        (Limits(rpm=3), Limits(rpm=9, together=5), Limits(rpm=3, together=5)),
+    ],
+)
+def test_who_limits_one_model_knows_better_than_a_common_sum(
+    mine: Limits, others: Limits, both: Limits
+) -> None:
+    assert mine.over(others) == both
+
+
+def pair() -> tuple[Window, Window]:
+    """Two models whose days are one."""
+    day = Day("m*")
+    return Window(day), Window(day)
+
+
+def test_models_of_one_day_use_it_up_together() -> None:
+    one, two = pair()
+    limits = Limits(together=3)
+    for window in (one, two, one):
+        assert not isinstance(window.reserve(NOON, 1, limits), float)
+    wait = two.reserve(NOON + 1, 1, limits)
+    assert wait == pytest.approx(12 * 3600 - 1)
+    assert (one.usage(NOON).day_requests, two.usage(NOON).day_requests) == (2, 1)
+    assert two.left_today(NOON, limits) == 0
+
+
+def test_a_common_day_begins_anew_at_midnight_in_california() -> None:
+    one, two = pair()
+    one.count(NOON, 1)
+    tomorrow = NOON + 12 * 3600
+    assert two.wait(tomorrow - 1, 1, Limits(together=1)) == pytest.approx(1)
+    assert two.wait(tomorrow, 1, Limits(together=1)) == 0
+    assert one.left_today(tomorrow, Limits(together=1)) == 1
+
+
+def test_what_was_never_sent_is_taken_from_the_common_day() -> None:
+    one, two = pair()
+    made = one.count(NOON, 1)
+    made.cancel()
+    assert two.left_today(NOON, Limits(together=1)) == 1
+    late = one.count(NOON, 1)
+    two.count(NOON + 12 * 3600, 1)
+    late.cancel()
+    assert two.left_today(NOON + 12 * 3600, Limits(together=3)) == 2
+
+
+def test_what_earlier_processes_asked_counts_for_the_common_day() -> None:
+    one, two = pair()
+    one.seed_day(NOON, 4, 100)
+    assert two.left_today(NOON, Limits(together=10)) == 6
+    assert two.headroom(NOON, Limits(together=10)) == pytest.approx(0.6)
+
+
+def test_each_models_own_limit_and_the_common_one_hold() -> None:
+    one, _ = pair()
+    one.count(NOON, 1)
+    assert one.left_today(NOON, Limits(rpd=1, together=9)) == 0
+    assert one.left_today(NOON, Limits(rpd=9, together=1)) == 0
+    assert one.left_today(NOON, Limits()) is None

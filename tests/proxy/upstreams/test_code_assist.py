@@ -3,7 +3,13 @@
 import orjson
 import pytest
 
-from proxy.errors import AccountRefused, BadRequest, Fault, UpstreamFault
+from proxy.errors import (
+    AccountRefused,
+    BadRequest,
+    ConnectFailed,
+    Fault,
+    UpstreamFault,
+)
 from proxy.sandbox.logins import project_of, refresh_token
 from proxy.upstreams.base import Order, Timeouts
 from proxy.wire.gemini import fold
@@ -296,3 +302,59 @@ async def test_closing_a_stream_early_leaves_nothing_running(stand):
     await source.aclose()
     assert stand.sandbox.state.open_streams == 0
     await stand.adapter.aclose()
+
+
+STALE = {"access_token": "ya29.ended-before-its-time", "expires_at": 9_999_999_999.0}
+
+
+async def test_a_stale_token_is_renewed_on_the_way_to_a_project(stand):
+    account = stand.account(project_id="", **STALE)
+    assert text_of((await stand.adapter.answer(account, order())).data)
+    assert stand.refreshes(account) == 1
+    kept = stand.latest(account)
+    assert kept.project_id == project_of(refresh_token())
+    assert kept.access_token != STALE["access_token"]
+
+
+@pytest.mark.parametrize("stored", [True, False], ids=["stored", "in memory"])
+async def test_a_probe_renews_a_stale_token_and_learns_the_rest(stored):
+    stand = Stand(stored=stored)
+    account = stand.account(project_id="", email="", **STALE)
+    assert MODEL in await stand.adapter.probe(account, QUICK)
+    assert stand.refreshes(account) == 1
+    found = stand.adapter.logins.current(account)
+    assert found.email == "ok1@sandbox.example"
+    assert found.project_id == project_of(refresh_token())
+
+
+async def test_a_token_that_nobody_takes_ends_the_probe(stand):
+    account = stand.account("unauthenticated")
+    with pytest.raises(AccountRefused) as caught:
+        await stand.adapter.probe(account, QUICK)
+    assert caught.value.cause == "token_stale"
+    assert stand.refreshes(account) <= 3
+
+
+async def test_only_an_account_that_was_tried_to_an_end_counts_as_looked_at(
+    stand, monkeypatch
+):
+    account = stand.account()
+    answer = stand.adapter.answer
+
+    async def away(*_given):
+        raise ConnectFailed
+
+    monkeypatch.setattr(stand.adapter, "answer", away)
+    with pytest.raises(ConnectFailed):
+        await stand.adapter.probe(account, QUICK)
+    assert "checked_at" not in stand.store.facts[1]
+    monkeypatch.setattr(stand.adapter, "answer", answer)
+    await stand.adapter.probe(account, QUICK)
+    assert stand.store.facts[1]["checked_at"]
+
+
+async def test_a_refusal_is_an_end_as_well(stand):
+    account = stand.account("license")
+    with pytest.raises(AccountRefused):
+        await stand.adapter.probe(account, QUICK)
+    assert stand.store.facts[1]["checked_at"]

@@ -192,8 +192,8 @@ async def test_timeouts_reach_the_transport():
 async def test_each_account_uses_its_own_proxy():
     asked = []
 
-    def make(proxy_url):
-        asked.append(proxy_url)
+    def make(way):
+        asked.append(way.proxy_url)
         return httpx.MockTransport(Google(ok()))
 
     adapter = GeminiAPI(Clients(make), "https://google.test")

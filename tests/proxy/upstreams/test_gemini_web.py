@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import dataclasses
 import importlib.metadata
 import io
 import subprocess
@@ -444,3 +445,73 @@ def test_the_package_is_not_loaded_before_a_web_account_is_used():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "False"
+
+
+ADD = {
+    "name": "add",
+    "parametersJsonSchema": {
+        "type": "object",
+        "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
+        "required": ["a", "b"],
+    },
+}
+NUMBERS = {"type": "ARRAY", "items": {"type": "INTEGER"}, "minItems": 2}
+
+
+def imitating(text, **fields):
+    emulates = frozenset({"tools", "json_schema"})
+    return dataclasses.replace(order(text, **fields), emulates=emulates)
+
+
+def calls_of(chunks):
+    parts = [p for c in chunks for p in c["candidates"][0]["content"]["parts"]]
+    found = [part["functionCall"] for part in parts if "functionCall" in part]
+    return [(call["name"], call["args"]) for call in found]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_tools_are_imitated_if_the_order_wants_it(web, site, streamed):
+    asked = imitating("add 2 and 3", tools=[{"functionDeclarations": [ADD]}])
+    if streamed:
+        chunks = await collected(web, site.account(), asked)
+    else:
+        chunks = [(await web.answer(site.account(), asked)).data]
+    assert calls_of(chunks) == [("add", {"a": 2, "b": 3})]
+    assert "".join(map(text_of, chunks)) == ""
+    assert chunks[0]["gemproxy"]["emulated"] == ["tools"]
+
+
+async def test_words_beside_tools_are_streamed(web, site):
+    asked = imitating("count to 60", tools=[{"functionDeclarations": [ADD]}])
+    chunks = await collected(web, site.account(), asked)
+    assert len(chunks) > 3
+    assert "".join(map(text_of, chunks)) == " ".join(map(str, range(1, 61)))
+
+
+async def test_a_form_is_imitated_and_comes_in_one_piece(web, site):
+    config = {"responseMimeType": "application/json", "responseSchema": NUMBERS}
+    asked = imitating("4 and 5", generationConfig=config)
+    chunks = await collected(web, site.account(), asked)
+    assert [text_of(chunk) for chunk in chunks] == ["[4,5]"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    ['```toolcall\n{"name": "gone"}\n```', '```toolcall\n{"name": "gone", "argu'],
+)
+async def test_a_call_that_cannot_be_used_is_no_answer(web, site, said):
+    tools = [{"functionDeclarations": [ADD]}]
+    with pytest.raises(BadAnswer) as caught:
+        await web.answer(site.account(), imitating(f"Say exactly: {said}", tools=tools))
+    assert caught.value.cause == "imitation_failed"
+    # The account is not to blame, nor is its session.
+    assert (
+        text_of((await web.answer(site.account(), order("Say exactly: a"))).data) == "a"
+    )
+
+
+async def test_without_the_order_nothing_is_imitated(web, site):
+    asked = order("add 2 and 3", tools=[{"functionDeclarations": [ADD]}])
+    event = await web.answer(site.account(), asked)
+    assert calls_of([event.data]) == []
+    assert "emulated" not in event.data["gemproxy"]

@@ -91,3 +91,11 @@ def test_every_kind_can_be_stored():
     from accounts.models import Account
 
     assert set(KINDS) <= set(Account.Kind.values)
+
+
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_no_kind_imitates_what_it_can(name):
+    kind = KINDS[name]
+    assert not kind.imitates() & kind.adapter_class().capabilities
+    wanted = {"tools", "json_schema"} if name == "gemini_web" else set()
+    assert kind.imitates() == wanted

@@ -10,7 +10,7 @@ from accounts.credentials.cli_json import dumped, loaded
 from gemproxy.lib import clock
 from proxy.errors import AccountRefused, ConnectFailed, Fault
 from proxy.sandbox.logins import refresh_token
-from proxy.upstreams.base import AccountConfig
+from proxy.upstreams.base import AccountConfig, Way
 from proxy.upstreams.http import Clients
 from proxy.upstreams.oauth import AHEAD, Logins, OAuthClient, StoreAway, TokenEndpoint
 from tests.proxy.upstreams.logins import Memory, Stand, login
@@ -215,14 +215,14 @@ async def test_a_network_that_fails_is_the_ways_fault():
         Clients(lambda _proxy: transport), "http://x/token", OAuthClient(), "t"
     )
     with pytest.raises(ConnectFailed):
-        await endpoint.refresh(login(), "")
+        await endpoint.refresh(login(), Way())
 
 
 async def test_renewals_go_out_by_the_accounts_own_proxy():
     used = []
 
-    def transport(proxy):
-        used.append(proxy)
+    def transport(way):
+        used.append(way.proxy_url)
         body = {"access_token": "a", "expires_in": 3599}
         return httpx.MockTransport(lambda _request: httpx.Response(200, json=body))
 
@@ -242,7 +242,7 @@ async def test_a_token_whose_life_is_not_told_is_believed_for_a_while():
     endpoint = TokenEndpoint(
         Clients(lambda _proxy: transport), "http://x/token", OAuthClient(), "t"
     )
-    made = await endpoint.refresh(login(), "")
+    made = await endpoint.refresh(login(), Way())
     assert made.expires_at > clock.now().timestamp() + AHEAD
 
 

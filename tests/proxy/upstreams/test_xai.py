@@ -157,7 +157,7 @@ async def test_reasoning_is_passed_on_unless_nobody_wants_it(shown: Any) -> None
     assert ({"text": "hm", "thought": True} in parts) is (shown is not False)
 
 
-@pytest.mark.parametrize("method", ["countTokens", "embedContent"])
+@pytest.mark.parametrize("method", ["embedContent", "batchEmbedContents"])
 async def test_other_methods_are_refused(method: Any) -> None:
     with pytest.raises(BadRequest, match=method):
         await Provider().adapter().answer(account(), order(method=method))
@@ -305,3 +305,81 @@ def test_the_cutter_holds_back_what_has_not_ended() -> None:
     assert cutter.feed(b"\nx") == b"data: 2\r\n\r\n"
     assert cutter.rest() == b"x"
     assert cutter.rest() == b""
+
+
+KNOBS = {**BODY, "generationConfig": {"topK": 3}, "safetySettings": [{"category": "x"}]}
+
+
+async def test_what_was_left_out_is_told_with_the_answer():
+    provider = Provider(ok(said()))
+    found = await provider.adapter().answer(account(), order(body=KNOBS))
+    assert found.data["gemproxy"] == {"dropped": ["safetySettings", "topK"]}
+    assert orjson.loads(found.raw) == found.data
+    assert "top_k" not in provider.sent()
+
+
+async def test_a_stream_tells_it_with_its_first_chunk_only():
+    pieces = event(delta("a")), event(delta("b", "stop")), b"data: [DONE]\n\n"
+    provider = Provider(streamed(*pieces))
+    found = [
+        each
+        async for batch in provider.adapter().stream(account(), order(body=KNOBS))
+        for each in batch
+    ]
+    assert ["gemproxy" in each.data for each in found] == [True, False]
+    assert b'"dropped":["safetySettings","topK"]' in found[0].raw
+
+
+def counting(**fields: Any) -> Order:
+    return order(method="countTokens", **fields)
+
+
+async def test_tokens_are_counted_by_xais_own_tokeniser():
+    provider = Provider(ok({"token_ids": [{"token_id": n} for n in range(7)]}))
+    found = await provider.adapter().answer(account(), counting())
+    assert str(provider.requests[0].url) == "https://xai.test/v1/tokenize-text"
+    assert provider.sent() == {"model": "grok-4.3", "text": "hé"}
+    assert found.data["totalTokens"] >= 7
+    assert found.data["gemproxy"] == {"usage": "estimated"}
+
+
+@pytest.mark.parametrize("status", [400, 404, 422])
+async def test_a_model_without_a_tokeniser_is_guessed_at(status: int):
+    error = httpx.Response(status, json=UNKNOWN_MODEL)
+    found = await Provider(error).adapter().answer(account(), counting())
+    assert found.data["totalTokens"] > 0
+
+
+async def test_a_refused_key_is_one_for_counting_too():
+    bad = {"code": "x", "error": "Incorrect API key provided: xai-x."}
+    with pytest.raises(AccountRefused):
+        await (
+            Provider(httpx.Response(400, json=bad))
+            .adapter()
+            .answer(account(), counting())
+        )
+
+
+async def test_a_request_without_words_asks_nobody():
+    parts = [{"inlineData": {"mimeType": "image/png", "data": "AA"}}]
+    provider = Provider()
+    body = {"contents": [{"role": "user", "parts": parts}]}
+    found = await provider.adapter().answer(account(), counting(body=body))
+    assert found.data["totalTokens"] > 100
+    assert provider.requests == []
+
+
+@pytest.mark.parametrize("model", ["grok-2-image-1212", "grok-imagine-image-2.0"])
+async def test_a_test_of_a_picture_model_makes_no_picture(model: str):
+    provider = Provider(ok({"data": [{"id": model}]}))
+    found = await provider.adapter().answer(account(), order(model=model, test=True))
+    assert [(r.method, r.url.path) for r in provider.requests] == [
+        ("GET", "/v1/models")
+    ]
+    assert found.data["candidates"][0]["finishReason"] == "STOP"
+
+
+async def test_a_test_of_a_chat_model_asks_the_model_itself():
+    provider = Provider(ok(said()))
+    await provider.adapter().answer(account(), order(test=True))
+    assert provider.requests[0].url.path == "/v1/chat/completions"

@@ -8,6 +8,7 @@ import pytest
 from proxy.errors import BadAnswer, BadRequest
 from proxy.wire.gemini import Progress, fold, read_usage
 from proxy.wire.xai_answer import ChatReader, usage_metadata
+from proxy.wire.xai_dropped import dropped_names
 from proxy.wire.xai_images import image_answer, image_request, joined
 from proxy.wire.xai_relay import (
     content_of,
@@ -160,12 +161,16 @@ def test_the_last_words_are_the_prompt() -> None:
         {"role": "model", "parts": [{"text": "![image](u)"}]},
         *body["contents"],
     ]
-    assert image_request(body, "grok-2-image") == {
-        "model": "grok-2-image",
-        "prompt": "a cat",
-        "n": 3,
-        "aspect_ratio": "16:9",
-    }
+    asked = {"model": "grok-2-image", "prompt": "a cat", "n": 3}
+    assert image_request(body, "grok-2-image") == asked
+
+
+def test_a_shape_is_for_models_that_take_one() -> None:
+    body = asking("a cat", imageConfig={"aspectRatio": "16:9"})
+    assert "aspect_ratio" not in image_request(body, "grok-2-image-1212")
+    assert dropped_names(body, "grok-2-image-1212") == ["imageConfig.aspectRatio"]
+    assert image_request(body, "grok-imagine-image-2.0")["aspect_ratio"] == "16:9"
+    assert dropped_names(body, "grok-imagine-image-2.0") == []
 
 
 @pytest.mark.parametrize(

@@ -316,3 +316,10 @@ def test_a_schema_without_end_is_refused() -> None:
         deep = {"type": "ARRAY", "items": deep}
     with pytest.raises(BadRequest, match="nested"):
         plain_schema(deep)
+
+
+def test_a_picture_in_the_other_alphabet_of_base64_is_respelt() -> None:
+    """Google's SDK sends URL-safe base64; a data URL holds the plain one."""
+    picture = {"inlineData": {"mimeType": "image/png", "data": "_-8A"}}
+    [said] = messages({"role": "user", "parts": [picture]})
+    assert said["content"][0]["image_url"]["url"] == "data:image/png;base64,/+8A"
