@@ -7,6 +7,7 @@ somebody replaced meanwhile are never overwritten by older ones.
 from collections.abc import Callable
 
 from django.db import transaction
+from django.db.models import F
 
 from accounts.credentials.cookies import WebCookies
 from accounts.credentials.websession import WebSession, load_session, source_of
@@ -138,6 +139,40 @@ def due(now: float) -> list[int]:
     return found
 
 
+def unheard_of(now: float, most: int) -> list[int]:
+    """Return the ids of a few usable accounts that may be signed out unnoticed.
+
+    Those that were not used for longest come first.
+    """
+    rows = Account.objects.filter(kind=KIND, state__in=Account.USABLE)
+    found = []
+    for row in rows.order_by(F("last_used_at").asc(nulls_first=True), "pk"):
+        if len(found) == most:
+            break
+        try:
+            if session_of(row).is_unheard_of(now, _used_at(row)):
+                found.append(row.pk)
+        except (ValueError, SecretUnreadable):
+            continue
+    return found
+
+
+def claim_check(account_id: int) -> WebSession | None:
+    """Note that its page is looked at now; return its session, or None if somebody
+    else has done so."""
+    claimed: list[WebSession] = []
+
+    def change(session: WebSession) -> WebSession | None:
+        if not session.is_unheard_of(_now(), 0.0):
+            return None
+        claimed.append(session)
+        return session.looked_at(_now())
+
+    with transaction.atomic():
+        _change(account_id, change)
+    return claimed[0] if claimed else None
+
+
 def claim(account_id: int) -> WebSession | None:
     """Note that its cookies are renewed now; return them, or None if somebody else
     does it."""
@@ -211,6 +246,10 @@ def _change(account_id: int, change: Change) -> WebSession | None:
 def _write(row: Account, session: WebSession) -> None:
     row.facts = {**row.facts, WEB_FACTS: session.facts()}
     row.save(update_fields=["secret", "secret_hint", "fingerprint", "facts"])
+
+
+def _used_at(row: Account) -> float:
+    return row.last_used_at.timestamp() if row.last_used_at else 0.0
 
 
 def _locked(account_id: int) -> Account | None:

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
 from proxy.errors import ModelNotFound
-from proxy.models import Route
+from proxy.models import Route, Target
+from proxy.upstreams.kinds import KINDS
+from proxy.wire.image_models import lacks_of
 from proxy.wire.model_lists import ModelInfo
 
 # What SDKs put before a model id: `models/`, `tunedModels/`, `google/`,
@@ -15,7 +17,12 @@ from proxy.wire.model_lists import ModelInfo
 PREFIXES = re.compile(r"^(?:(?:models|tunedModels|publishers|google)/)+")
 METHODS = {
     Route.Category.TEXT: ("generateContent", "streamGenerateContent", "countTokens"),
-    Route.Category.IMAGE: ("generateContent", "streamGenerateContent", "countTokens"),
+    Route.Category.IMAGE: (
+        "generateContent",
+        "streamGenerateContent",
+        "countTokens",
+        "predict",
+    ),
     Route.Category.EMBEDDING: ("embedContent", "batchEmbedContents", "countTokens"),
 }
 NEAREST = 3
@@ -29,6 +36,10 @@ class TargetPlan:
     upstream_model: str
     #: Capabilities that its kind lacks and that are to be imitated.
     emulates: frozenset[str] = frozenset()
+    #: Of pictures, where the request names none; "" leaves it to the provider.
+    image_size: str = ""
+    #: Enlarge what comes smaller than that.
+    upscale: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +50,8 @@ class RoutePlan:
     category: str
     targets: tuple[TargetPlan, ...]
     info: ModelInfo
+    #: Whether the corner mark goes off its pictures; None leaves it to the setting.
+    remove_mark: bool | None = None
 
     @property
     def upstream_model(self) -> str:
@@ -80,8 +93,11 @@ class Catalog:
 
     def has_target(self, kind: str, upstream_model: str) -> bool:
         """Return whether a route leads to a model of a kind."""
-        target = TargetPlan(kind=kind, upstream_model=upstream_model)
-        return any(target in plan.targets for plan in self._routes.values())
+        return any(
+            (target.kind, target.upstream_model) == (kind, upstream_model)
+            for plan in self._routes.values()
+            for target in plan.targets
+        )
 
     def categories(self) -> dict[str, list[str]]:
         """Return model names by category."""
@@ -104,8 +120,14 @@ def _plan(row: Route) -> RoutePlan:
         name=row.name,
         category=row.category,
         targets=tuple(
-            TargetPlan(kind=t.kind, upstream_model=t.upstream_model)
-            for t in row.targets.all()
+            TargetPlan(
+                kind=target.kind,
+                upstream_model=target.upstream_model,
+                emulates=_emulated(target),
+                image_size=target.image_size,
+                upscale=target.upscale,
+            )
+            for target in row.targets.all()
         ),
         info=ModelInfo(
             name=row.name,
@@ -114,11 +136,26 @@ def _plan(row: Route) -> RoutePlan:
             created=int(row.created_at.timestamp()),
             input_limit=row.input_token_limit,
             output_limit=row.output_token_limit,
-            methods=METHODS[row.category],
+            methods=_methods(row),
             thinking=row.thinking,
             category=row.category,
         ),
+        remove_mark=row.remove_mark,
     )
+
+
+def _methods(row: Route) -> tuple[str, ...]:
+    """Return what may be called on a route: nobody counts tokens where none can."""
+    lost = [lacks_of(target.upstream_model) for target in row.targets.all()]
+    counts = not all("count_tokens" in lacks for lacks in lost)
+    return tuple(m for m in METHODS[row.category] if counts or m != "countTokens")
+
+
+def _emulated(target: Target) -> frozenset[str]:
+    """Return what a target imitates: what its row wants and its kind can."""
+    wanted = target.emulated()
+    known = KINDS.get(target.kind) if wanted else None
+    return wanted & known.imitates() if known else frozenset()
 
 
 def _either(names: Iterable[str]) -> str:

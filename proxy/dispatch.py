@@ -80,11 +80,14 @@ class Dispatch:
 
     async def next(self, trip: Trip) -> Lease:
         """Return an account for the next attempt, or raise why there is none."""
+        sticky = _conversation(trip)
+        if sticky and not trip.attempts and trip.call.method == "generateContent":
+            await self.pool.recall(trip.plan, trip.body, sticky)
         # Accounts whose way out is held, while another way may be found.
         ways: set[int] = set()
         looks = True
         while True:
-            lease = await self._lease(trip, ways)
+            lease = await self._lease(trip, ways, sticky)
             if lease is None and ways:
                 ways.clear()
                 looks = False
@@ -178,7 +181,7 @@ class Dispatch:
         if verdict.again or trip.empty_answers() == 1:
             trip.again.add(lease.account.id)
 
-    async def _lease(self, trip: Trip, ways: set[int]) -> Lease | None:
+    async def _lease(self, trip: Trip, ways: set[int], sticky: str) -> Lease | None:
         if trip.own_attempts() >= MOST_ATTEMPTS:
             raise trip.truest()
         try:
@@ -187,7 +190,7 @@ class Dispatch:
                 trip.call.needs,
                 trip.tried | ways if ways else trip.tried,
                 tokens=trip.tokens(),
-                sticky=_conversation(trip),
+                sticky=sticky,
             )
         except NoAccount:
             # The last ones may just have been taken out: their fault tells more.

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
 
 from accounts import websessions
@@ -20,6 +20,7 @@ from accounts.credentials.websession import MOST_REFUSALS, WebSession
 from accounts.models import Account
 from gemproxy.lib import clock
 from proxy.errors import AccountRefused, Fault
+from proxy.upstreams.authorities import Bundles
 from proxy.wire.verdicts import judge
 
 logger = logging.getLogger(__name__)
@@ -36,13 +37,13 @@ class _Task:
     account_id: int
     session: WebSession
     proxy_url: str
+    ca_pem: str
 
 
 def rotate_due() -> str:
     """Renew all cookies that want it; return what became of them in words."""
-    tasks = [task for key in websessions.due(_now()) if (task := _claimed(key))]
-    outcomes = async_to_sync(_ask, force_new_loop=True)(tasks) if tasks else []
-    results = [_settle(t, o) for t, o in zip(tasks, outcomes, strict=True)]
+    due = websessions.due(_now())
+    results = async_to_sync(_rotate, force_new_loop=True)(due) if due else []
     counted = {result: results.count(result) for result in sorted(set(results))}
     told = ", ".join(f"{count} {result}" for result, count in counted.items())
     return told or "nothing to renew"
@@ -54,27 +55,41 @@ def _claimed(account_id: int) -> _Task | None:
     if session is None or row is None:
         return None
     proxy_url = row.proxy_url.reveal() if row.proxy_url else ""
-    return _Task(account_id, session, proxy_url)
+    return _Task(account_id, session, proxy_url, row.ca_pem)
 
 
-async def _ask(tasks: Iterable[_Task]) -> list[Outcome]:
+async def _rotate(account_ids: Iterable[int]) -> list[str]:
+    """Claim, ask and settle each account by itself; return the results in words.
+
+    What Google gave is stored at once: it must not wait for the slowest account, for
+    then a worker that dies takes the new cookies of all along.
+    """
     # Large, and needed only where there are web accounts.
     renewed = importlib.import_module("proxy.upstreams.web_rotation").renewed
     places = asyncio.Semaphore(AT_ONCE)
+    bundles = Bundles(settings.GEMINI_WEB_CA_FILE)
 
-    async def ask(task: _Task) -> Outcome:
+    async def one(account_id: int) -> str | None:
         async with places:
+            task = await sync_to_async(_claimed)(account_id)
+            if task is None:
+                return None
+            outcome: Outcome
             try:
-                cookies: WebCookies = await renewed(
+                outcome = await renewed(
                     task.session.cookies,
                     proxy_url=task.proxy_url,
-                    ca_file=settings.GEMINI_WEB_CA_FILE,
+                    ca_file=await asyncio.to_thread(bundles.path, task.ca_pem),
                 )
-                return cookies
             except Fault as fault:
-                return fault
+                outcome = fault
+            return await sync_to_async(_settle)(task, outcome)
 
-    return list(await asyncio.gather(*map(ask, tasks)))
+    try:
+        found = await asyncio.gather(*map(one, account_ids))
+    finally:
+        bundles.close()
+    return [result for result in found if result is not None]
 
 
 def _settle(task: _Task, outcome: Outcome) -> str:
@@ -84,7 +99,7 @@ def _settle(task: _Task, outcome: Outcome) -> str:
     if after is None:
         return "replaced meanwhile"
     if isinstance(outcome, AccountRefused) and after.failures >= MOST_REFUSALS:
-        _set_aside(task.account_id, outcome)
+        set_aside(task.account_id, outcome)
     if after.result != task.session.result:
         logger.info("cookies of account %d: %s", task.account_id, after.result)
     return after.result
@@ -98,7 +113,7 @@ def _change_of(outcome: Outcome) -> Callable[[WebSession], WebSession]:
     return lambda session: session.rotated(cookies, _now())
 
 
-def _set_aside(account_id: int, fault: Fault) -> None:
+def set_aside(account_id: int, fault: Fault) -> None:
     """Take an account out until somebody gives it new cookies."""
     verdict = judge(fault, now=clock.now())
     row = Account.objects.filter(pk=account_id, state__in=Account.USABLE).first()

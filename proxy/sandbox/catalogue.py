@@ -10,7 +10,10 @@ GENERATE = (
     "batchGenerateContent",
 )
 EMBED = ("embedContent", "countTextTokens", "countTokens")
+PREDICT = ("predict",)
+_IMAGEN_RATIOS = ("1:1", "3:4", "4:3", "9:16", "16:9")
 _WIDE = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
+_WIDEST = (*_WIDE, "1:4", "4:1", "1:8", "8:1")
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,11 @@ class Card:
     @property
     def aspect_ratios(self) -> tuple[str, ...]:
         """The picture shapes it draws; empty for a model that does not draw."""
-        return _WIDE if self.draws else ()
+        if self.methods == PREDICT:
+            return _IMAGEN_RATIOS
+        if not self.draws:
+            return ()
+        return _WIDEST if self.generation > 3 else _WIDE
 
     @property
     def is_gemma(self) -> bool:
@@ -178,6 +185,34 @@ _CARDS = (
         draws=True,
         picture_sizes=("1K", "2K", "4K"),
     ),
+    Card(
+        "gemini-3.1-flash-image-preview",
+        "Nano Banana 2",
+        3.1,
+        input_limit=131072,
+        output_limit=32768,
+        thinking=Thinking(levels=("MINIMAL", "HIGH"), can_stop=True),
+        draws=True,
+        picture_sizes=("512", "1K", "2K", "4K"),
+    ),
+    *(
+        Card(
+            f"imagen-4.0-{variant}generate-001",
+            f"Imagen 4{title}",
+            4,
+            methods=PREDICT,
+            input_limit=480,
+            output_limit=8192,
+            draws=True,
+            picture_sizes=sizes,
+            searches=False,
+        )
+        for variant, title, sizes in (
+            ("", "", ("1K", "2K")),
+            ("ultra-", " Ultra", ("1K", "2K")),
+            ("fast-", " Fast", ("1K",)),
+        )
+    ),
     Card("gemini-2.0-flash", "Gemini 2.0 Flash", 2, output_limit=8192),
     Card(
         "gemini-embedding-001",
@@ -199,6 +234,19 @@ _CARDS = (
     ),
 )
 CARDS = {card.id: card for card in _CARDS}
+
+
+#: What the Code Assist backend calls models that are known under another id elsewhere.
+_OF_CODE_ASSIST = {
+    "gemini-3-flash": "gemini-3.5-flash",
+    "gemini-3.1-flash-lite": "gemini-3.5-flash-lite",
+    "gemini-3.1-pro-preview-customtools": "gemini-3.1-pro-preview",
+}
+
+
+def find_backend_card(model: str) -> Card | None:
+    """The card of a model id of the Code Assist backend, or ``None``."""
+    return CARDS.get(_OF_CODE_ASSIST.get(model, model))
 
 
 def find_card(model: str) -> Card | None:

@@ -8,7 +8,7 @@ from typing import Any
 from proxy.sandbox import code_assist_faults as faults, shaping, tokens
 from proxy.sandbox.answers import Answer
 from proxy.sandbox.behaviours import Behaviour
-from proxy.sandbox.catalogue import CARDS, Card, find_card
+from proxy.sandbox.catalogue import CARDS, Card, find_backend_card
 from proxy.sandbox.exchange import Exchange
 from proxy.sandbox.logins import project_of
 from proxy.sandbox.protojson import decode_json, parse
@@ -223,7 +223,7 @@ def _wrapped(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _card(model: str) -> Card:
-    card = find_card(model)
+    card = find_backend_card(model)
     if card is None or card.draws or not card.supports("generateContent"):
         raise faults.model_missing()
     return card

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.sandbox import tokens, validation
+from proxy.sandbox import predictions, tokens, validation
 from proxy.sandbox.answers import Answer
 from proxy.sandbox.catalogue import CARDS, Card, find_card
 from proxy.sandbox.embeddings import FULL_SIZE, content_text, embed
@@ -16,7 +16,7 @@ _PAGE = 50
 _LARGEST_PAGE = 1000
 _GENERATING = ("generateContent", "streamGenerateContent")
 _EMBEDDING = ("embedContent", "batchEmbedContents")
-_METHODS = (*_GENERATING, *_EMBEDDING, "countTokens")
+_METHODS = (*_GENERATING, *_EMBEDDING, "countTokens", "predict")
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,10 @@ def run(
         return Answer(request, card, response_id)
     if call.method == "countTokens":
         return _count(body, card)
+    if call.method == "predict":
+        asked = predictions.read_predict(body, card)
+        admit(tokens.text_tokens(asked["prompt"]))
+        return predictions.predict(asked)
     if call.method == "embedContent":
         request = validation.read_embed(body, card)
         admit(tokens.text_tokens(content_text(request["content"])))

@@ -1,5 +1,6 @@
 """Google's sign-in: the consent page, the token endpoint and userinfo."""
 
+import asyncio
 import base64
 import hashlib
 import secrets
@@ -18,6 +19,7 @@ from proxy.sandbox.logins import (
     id_token,
     refresh_token,
 )
+from proxy.sandbox.sending import EVER
 
 TOKEN, CONSENT, USER = "/token", "/o/oauth2/v2/auth", "/oauth2/v2/userinfo"
 PATHS = frozenset({TOKEN, CONSENT, USER})
@@ -50,7 +52,11 @@ _REFUSED = {
     "tokendown": (503, "temporarily_unavailable", "Try again later.", ""),
     "tokenfail": (500, "internal_failure", "", ""),
 }
-NAMES = frozenset({*_REFUSED, "rotating"})
+#: Marks an answer that never leaves, although tokens were given.
+_HOLD = "held"
+#: The second takes the refresh token that was used back.
+_HELD = frozenset({"grantstall", "rotatingstall"})
+NAMES = frozenset({*_REFUSED, *_HELD, "rotating"})
 
 
 class TokenRefusal(Exception):
@@ -83,17 +89,22 @@ async def answer(exchange: Exchange, logins: Logins) -> None:
 
 async def _token(exchange: Exchange, logins: Logins) -> None:
     try:
-        found = _granted(exchange, logins)
+        found = _granted(_form(exchange), logins)
     except TokenRefusal as refusal:
         await exchange.answer_json(refusal.status, refusal.body)
         return
+    if found.pop(_HOLD, False):
+        await asyncio.sleep(EVER)
     await exchange.answer_json(200, found)
 
 
-def _granted(exchange: Exchange, logins: Logins) -> dict[str, Any]:
+def _form(exchange: Exchange) -> dict[str, str]:
     if not exchange.headers.get("content-type", "").startswith(_FORM):
         raise TokenRefusal(400, "invalid_request", "The body is no form.")
-    form = dict(parse_qsl(exchange.body.decode(), keep_blank_values=True))
+    return dict(parse_qsl(exchange.body.decode(), keep_blank_values=True))
+
+
+def _granted(form: Mapping[str, str], logins: Logins) -> dict[str, Any]:
     known = _FIELDS.get(form.get("grant_type", ""))
     if known is None:
         raise TokenRefusal(400, "unsupported_grant_type", "Invalid grant_type")
@@ -125,10 +136,11 @@ def _refreshed(form: Mapping[str, str], logins: Logins) -> dict[str, Any]:
     behaviour = logins.show(login, NAMES)
     if behaviour.name in _REFUSED:
         raise TokenRefusal(*_REFUSED[behaviour.name])
-    if behaviour.name == "rotating":
+    held = {_HOLD: True} if behaviour.name in _HELD else {}
+    if behaviour.name.startswith("rotating"):
         login = logins.rotate(login)
-        return {**_tokens(login, logins), "refresh_token": login}
-    return _tokens(login, logins)
+        return {**_tokens(login, logins), "refresh_token": login, **held}
+    return {**_tokens(login, logins), **held}
 
 
 def _exchanged(form: Mapping[str, str], logins: Logins) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from proxy.sandbox.web_talks import Talks
+
 PSID, PSIDTS, PSIDCC = "__Secure-1PSID", "__Secure-1PSIDTS", "__Secure-1PSIDCC"
 _FORM = re.compile(r"g\.a000[A-Za-z0-9_\-]{40,}")
 _ENCODED = re.compile(r"g\.a000Sandbox-([a-z0-9]+)-(\d{6})x*")
@@ -43,14 +45,24 @@ _STREAMS = {
     "emptybody",
     "queue",
     "refusal",
+    "silentflash",
     "http400",
     "http429",
     "http500",
     "slow",
 }
 _SESSIONS = {"expired", "expiring", "guest", "nomodels", "rpcbroken", "rpchang"}
-_ROTATIONS = {"rotate401", "rotate429", "rotate500", "rotatesame", "rotatestall"}
-_MEDIA = {"nofull", "nomedia"}
+#: The last two give a new cookie and never say so; one takes the old one back at once.
+_ROTATIONS = {
+    "rotate401",
+    "rotate429",
+    "rotate500",
+    "rotatesame",
+    "rotatestall",
+    "rotatehold",
+    "rotateburn",
+}
+_MEDIA = {"nofull", "nomedia", "oldmark", "nomark"}
 NAMES = frozenset(
     {
         "ok",
@@ -94,8 +106,9 @@ class Person:
     revision: int = 1
     answers: int = 0
     signed_out: bool = False
+    only_newest: bool = False
     uploads: dict[str, tuple[str, str, bytes]] = field(default_factory=dict)
-    talks: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    talks: Talks = field(default_factory=Talks)
 
     @property
     def token(self) -> str:
@@ -117,8 +130,11 @@ class Person:
         return self.behaviour
 
     def accepts(self, psidts: str) -> bool:
-        """Whether the second cookie is the newest or the one before, or missing."""
-        known = (self.revision, self.revision - 1)
+        """Whether the second cookie is the newest or the one before, or missing.
+
+        With ``only_newest`` the one before is over.
+        """
+        known = (self.revision, self.revision - (not self.only_newest))
         return not psidts or psidts in (sandbox_psidts(self.psid, n) for n in known)
 
 
@@ -181,4 +197,5 @@ class People:
             "cancelled": self.cancelled,
             "answers": {label(p.psid): p.answers for p in self._people.values()},
             "revisions": {label(p.psid): p.revision for p in self._people.values()},
+            "talks": {label(p.psid): len(p.talks) for p in self._people.values()},
         }

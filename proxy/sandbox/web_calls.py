@@ -33,7 +33,10 @@ def answer_call(name: str, payload: str, who: Person | None) -> Any:
         return _status(who)
     if name == "c8o8Fe":
         return _full_size(payload)
+    if name == "GzXR5e":
+        return _delete(payload, who)
     known = {
+        "qWymEb": [],
         "ESY5D": [],
         "MaZiqc": [None, None, _conversations(who)],
         "jSf9Qc": [1, [[900, 0.1, 1, [[_soon()]]], [5000, 0.2, 2, [[_soon(24)]]]], 0],
@@ -68,8 +71,19 @@ def _models() -> list[list[Any]]:
 
 
 def _conversations(who: Person | None) -> list[list[Any]]:
-    talks = who.talks if who else {}
-    return [[cid, "A talk", 0, None, None, [1_700_000_000, 0]] for cid in talks]
+    ids = who.talks.ids() if who else []
+    return [[cid, "A talk", 0, None, None, [1_700_000_000, 0]] for cid in ids]
+
+
+def _delete(payload: str, who: Person | None) -> list[Any]:
+    try:
+        (cid,) = json.loads(payload)
+    except (ValueError, TypeError) as error:
+        raise Unreadable("GzXR5e") from error
+    if who is None or not isinstance(cid, str) or not cid.startswith("c_"):
+        raise Unreadable("GzXR5e")
+    who.talks.delete(cid)
+    return []
 
 
 def _full_size(payload: str) -> list[str]:

@@ -11,6 +11,8 @@ from typing import Any
 from proxy.sandbox.catalogue import CARDS
 from proxy.sandbox.model import Reply, compose
 from proxy.sandbox.web_accounts import Person
+from proxy.sandbox.web_rules import understood, written
+from proxy.sandbox.web_talks import is_head
 
 SLOTS = 81
 MODEL_HEADER = "x-goog-ext-525001261-jspb"
@@ -23,6 +25,7 @@ _DRAW = re.compile(
     r"\b(?:picture|image|photo|drawing|painting)\b",
     re.IGNORECASE | re.DOTALL,
 )
+_SHAPE = re.compile(r"\baspect ratio of (1:1|2:3|3:2|3:4|4:3|4:5|5:4|9:16|16:9|21:9)\b")
 _TEXT_CARD, _PICTURE_CARD = "gemini-3-flash-preview", "gemini-2.5-flash-image"
 #: id, category, title, what it is for, number
 MODELS = (
@@ -59,10 +62,9 @@ def read_prompt(form: dict[str, str], headers: dict[str, str], who: Person) -> P
         raise Unreadable("the prompt is empty")
     if content[1:3] != [0, None] or content[4:] != [None, None, 0]:
         raise Unreadable("slot 0 is filled wrongly")
-    if not isinstance(talk, list) or len(talk) != 10:
+    if not is_head(talk):
         raise Unreadable("slot 2 is no conversation")
-    if talk[0] and talk[0] not in who.talks:
-        raise Unreadable("no such conversation")
+    _check_talk(talk, who, temporary=slots[45] == 1)
     _check_uuid(slots[59], headers)
     return Prompt(
         text=text,
@@ -72,6 +74,20 @@ def read_prompt(form: dict[str, str], headers: dict[str, str], who: Person) -> P
         conversation=talk[0] or "",
         files=[_file(item, who) for item in files or ()],
     )
+
+
+def _check_talk(head: list[Any], who: Person, *, temporary: bool) -> None:
+    if not head[0]:
+        if any(head):
+            raise Unreadable("a reply without its conversation")
+        return
+    talk = who.talks.find(head[0])
+    if talk is None:
+        raise Unreadable("no such conversation")
+    if temporary:
+        raise Unreadable("a temporary turn in a kept conversation")
+    if not talk.goes_on(head):
+        raise Unreadable("the conversation has gone on since")
 
 
 def _slots(form: dict[str, str]) -> list[Any]:
@@ -130,30 +146,39 @@ def known_model(prompt: Prompt) -> bool:
     return not prompt.model or any(row[0] == prompt.model for row in MODELS)
 
 
+def other_model(prompt: Prompt, who: Person) -> bool:
+    """Whether the conversation was begun with another model."""
+    talk = who.talks.find(prompt.conversation)
+    return talk is not None and talk.model != prompt.model
+
+
 def reply_to(prompt: Prompt, who: Person) -> Reply:
-    """Return what the model says, and remember the turn."""
-    turns = _turns(prompt.text)
+    """Return what the model says, with the conversation before it in mind."""
+    turns = [*who.talks.turns(prompt.conversation), *turns_of(prompt)]
     system = [part for t in turns if t["role"] == "system" for part in t["parts"]]
     contents = [turn for turn in turns if turn["role"] != "system"]
     contents[-1]["parts"] += [_part(*each) for each in prompt.files]
-    before = who.talks.get(prompt.conversation, [])
-    request: dict[str, Any] = {"contents": [*before, *contents]}
+    request: dict[str, Any] = {"contents": contents}
     if system:
         request["systemInstruction"] = {"parts": system}
     draws = _DRAW.search(_words(contents[-1])) is not None
     if not draws:
         request["generationConfig"] = {"thinkingConfig": {"includeThoughts": True}}
-    return compose(request, CARDS[_PICTURE_CARD if draws else _TEXT_CARD])
+    elif shape := _SHAPE.search(_words(contents[-1])):
+        request["generationConfig"] = {"imageConfig": {"aspectRatio": shape[1]}}
+    card = CARDS[_PICTURE_CARD if draws else _TEXT_CARD]
+    request = understood(request)
+    return written(compose(request, card), request)
 
 
-def _turns(text: str) -> list[dict[str, Any]]:
+def turns_of(prompt: Prompt) -> list[dict[str, Any]]:
     """Split a prompt at role tags, which models know from their training."""
     found = [
         {"role": "model" if role == "assistant" else role, "parts": [{"text": said}]}
-        for role, said in _TURN.findall(text)
+        for role, said in _TURN.findall(prompt.text)
     ]
     spoken = [turn for turn in found if turn["role"] != "system"]
-    return found if spoken else [{"role": "user", "parts": [{"text": text}]}]
+    return found if spoken else [{"role": "user", "parts": [{"text": prompt.text}]}]
 
 
 def _part(name: str, kind: str, data: bytes) -> dict[str, Any]:

@@ -185,6 +185,9 @@ class WebSite:
         if name == "rotatesame" or PSIDTS not in request.cookies():
             return _with_cookies({PSIDCC: f"AKEysandbox{who.revision}"})
         who.revision += 1
+        if name in ("rotatehold", "rotateburn"):
+            who.only_newest = name == "rotateburn"
+            await asyncio.sleep(EVER)
         renewed = {PSIDTS: sandbox_psidts(who.psid, who.revision)}
         return _with_cookies({**renewed, PSIDCC: f"AKEysandbox{who.revision}"})
 

@@ -24,7 +24,12 @@ from proxy.sandbox.xai_faults import (
     no_model,
     overloaded,
 )
-from proxy.sandbox.xai_rules import read_chat, read_pictures, read_response
+from proxy.sandbox.xai_rules import (
+    read_chat,
+    read_pictures,
+    read_response,
+    read_text,
+)
 
 PREFIX = "/api.x.ai/"
 _JSON = "application/json"
@@ -106,6 +111,8 @@ class Xai:
         }
         if path in lists and exchange.method == "GET":
             return lists[path]()
+        if path == "v1/tokenize-text" and exchange.method == "POST":
+            return {"token_ids": xai_words.pieces(read_text(exchange.body))}
         if (match := _MODEL.fullmatch(path)) and exchange.method == "GET":
             grok = find_grok(match[2])
             if grok is None:

@@ -61,6 +61,7 @@ _PICTURES = {
     "quality": "text",
     "user": "text",
 }
+_TOKENS = {"model": "text", "text": "text", "user": "text"}
 _RESPONSES = {
     "model": "text",
     "input": "any",
@@ -127,6 +128,17 @@ def read_response(body: bytes) -> tuple[Json, Grok]:
     """A checked request for a response and its model. Raises ``XaiRefusal``."""
     request = _object(body, _RESPONSES, required=("input",))
     return request, _model(request)
+
+
+def read_text(body: bytes) -> str:
+    """The text of a checked request to cut it into tokens. Raises ``XaiRefusal``."""
+    request = _object(body, _TOKENS, required=("text",))
+    grok = _model(request)
+    if grok.draws:
+        raise bad_argument(f"The model {grok.id} is not a language model.")
+    if not request["text"]:
+        raise bad_argument("Text cannot be empty.")
+    return str(request["text"])
 
 
 def _object(body: bytes, fields: Mapping[str, str], required: tuple[str, ...]) -> Json:

@@ -5,10 +5,13 @@ import json
 from typing import Any
 
 import pytest
+from google import genai
+from google.genai import types
+from openai import OpenAI
 
 from accounts import websessions
 from accounts.credentials.cookies import WebCookies
-from accounts.models import Account, Token, User
+from accounts.models import Account, CoolDown, Token, User
 from proxy.models import Route
 from proxy.runtime import runtime
 from proxy.sandbox.web_accounts import sandbox_psid, sandbox_psidts
@@ -247,3 +250,171 @@ def test_an_account_takes_one_request_at_a_time(web, site):
     answered(web, "Hello")
     member = next(iter(runtime.gateway.pool._roster.members.values()))
     assert member.concurrency == 1
+
+
+TOOLS = [
+    {
+        "type": "function",
+        "function": {
+            "name": "get_weather",
+            "description": "The weather in a city.",
+            "parameters": {
+                "type": "object",
+                "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
+                "required": ["city", "days"],
+            },
+        },
+    },
+    {"type": "function", "function": {"name": "now"}},
+]
+ASKED = [{"role": "user", "content": "get_weather in Oslo for 3 days"}]
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+    "required": ["name", "age"],
+    "additionalProperties": False,
+}
+
+
+class TestImitated:
+    """Tools and JSON schemas where the only account is one that knows neither."""
+
+    @pytest.fixture
+    def imitating(self, web, site) -> Gateway:
+        put(site)
+        route = Route.objects.create(name="imitating")
+        route.targets.create(
+            kind="gemini_web",
+            upstream_model="gemini-flash",
+            emulate_tools=True,
+            emulate_json_schema=True,
+        )
+        answered(web, "Hello", "imitating")
+        return web
+
+    @pytest.fixture
+    def openai(self, imitating) -> Any:
+        with OpenAI(
+            base_url=f"{imitating.url}/v1", api_key=imitating.token, max_retries=0
+        ) as client:
+            yield client
+
+    def test_a_tool_is_called_and_its_result_is_answered(self, openai):
+        raw = openai.chat.completions.with_raw_response.create(
+            model="imitating", messages=ASKED, tools=TOOLS
+        )
+        assert raw.headers["x-gemproxy-emulated"] == "tools"
+        choice = raw.parse().choices[0]
+        (call,) = choice.message.tool_calls
+        assert (choice.finish_reason, choice.message.content) == ("tool_calls", None)
+        assert json.loads(call.function.arguments) == {"city": "Oslo", "days": 3}
+        result = {"role": "tool", "tool_call_id": call.id, "content": '{"sky": "blue"}'}
+        done = openai.chat.completions.create(
+            model="imitating", messages=[*ASKED, choice.message, result], tools=TOOLS
+        )
+        assert done.choices[0].message.content == "get_weather says sky: blue."
+        assert done.choices[0].finish_reason == "stop"
+
+    def test_a_streamed_call_shows_no_marks(self, openai):
+        with openai.chat.completions.stream(
+            model="imitating", messages=ASKED, tools=TOOLS
+        ) as stream:
+            shown = [event for event in stream if event.type == "content.delta"]
+            choice = stream.get_final_completion().choices[0]
+        assert shown == []
+        assert choice.message.tool_calls[0].function.name == "get_weather"
+
+    @pytest.mark.parametrize(
+        ("choice", "called"),
+        [
+            ("required", "get_weather"),
+            ({"type": "function", "function": {"name": "now"}}, "now"),
+            ("auto", None),
+            ("none", None),
+        ],
+    )
+    def test_the_choice_of_a_tool_is_kept(self, openai, choice, called):
+        answer = openai.chat.completions.create(
+            model="imitating",
+            messages=[{"role": "user", "content": "Hello"}],
+            tools=TOOLS,
+            tool_choice=choice,
+        )
+        calls = answer.choices[0].message.tool_calls or []
+        assert [call.function.name for call in calls] == ([called] if called else [])
+
+    @pytest.mark.parametrize("stream", [False, True])
+    def test_an_answer_fits_its_schema(self, openai, stream):
+        form = {"name": "person", "schema": PERSON, "strict": True}
+        answer = openai.chat.completions.create(
+            model="imitating",
+            messages=[{"role": "user", "content": "I am Ann and 33"}],
+            response_format={"type": "json_schema", "json_schema": form},
+            stream=stream,
+        )
+        if stream:
+            text = "".join(
+                c.choices[0].delta.content or "" for c in answer if c.choices
+            )
+        else:
+            text = answer.choices[0].message.content
+        assert json.loads(text) == {"name": "Ann", "age": 33}
+
+    def test_googles_own_sdk_calls_a_function_and_parses_json(self, imitating):
+        def get_weather(city: str, days: int) -> dict[str, Any]:
+            """Return the weather in a city."""
+            return {"seen": f"{city} {days}"}
+
+        options = types.HttpOptions(base_url=imitating.url)
+        with genai.Client(api_key=imitating.token, http_options=options) as client:
+            chat = client.chats.create(
+                model="imitating",
+                config=types.GenerateContentConfig(tools=[get_weather]),
+            )
+            told = chat.send_message("get_weather in Oslo for 3 days").text
+            assert "Oslo 3" in told
+            config = types.GenerateContentConfig(
+                response_mime_type="application/json", response_json_schema=PERSON
+            )
+            answer = client.models.generate_content(
+                model="imitating", contents="I am Ann and 33", config=config
+            )
+        assert answer.parsed == {"name": "Ann", "age": 33}
+
+    @pytest.mark.parametrize("stream", [False, True])
+    def test_a_call_that_nobody_can_use_is_an_error_and_not_an_answer(
+        self, imitating, stream
+    ):
+        said = 'Say exactly: ```toolcall\n{"name": "gone", "arguments": {}}\n```'
+        answer = imitating.chat(said, "imitating", tools=TOOLS, stream=stream)
+        assert answer.status_code == 502
+        assert "not declared" in answer.json()["error"]["message"]
+        row = eventually(
+            lambda: [r for r in imitating.rows() if r.status == 502], "no row came"
+        )[-1]
+        assert row.attempts[-1]["cause"] == "imitation_failed"
+        assert Account.objects.get().state in ("new", "active")
+        assert not CoolDown.objects.exists()
+
+    @pytest.mark.parametrize(
+        ("flag", "more", "word"),
+        [
+            ("emulate_tools", {"tools": TOOLS}, "tools"),
+            (
+                "emulate_json_schema",
+                {"response_format": {"type": "json_object"}},
+                "json_schema",
+            ),
+        ],
+    )
+    def test_without_its_flag_it_is_refused_by_name(self, imitating, flag, more, word):
+        target = Route.objects.get(name="imitating").targets.get()
+        setattr(target, flag, False)
+        target.save()
+
+        def refused() -> Any:
+            answer = imitating.chat("Hello", "imitating", **more)
+            return answer if answer.status_code == 400 else None
+
+        message = eventually(refused, "nobody refused").json()["error"]["message"]
+        assert message == f"No account for imitating can do this: {word}."

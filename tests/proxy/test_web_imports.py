@@ -14,6 +14,7 @@ from proxy.admin.web_session import renewal
 from proxy.demonstration import seed
 from proxy.first_start import import_cookies
 from proxy.importing import import_data
+from proxy.imports import Where
 from proxy.scheduling.account_rows import read_members
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +41,7 @@ def cookies_of(account: Account) -> WebCookies:
 
 
 def test_a_paste_of_several_lines_is_one_account():
-    result = import_data("gemini_web", NETSCAPE, label="anna")
+    result = import_data("gemini_web", NETSCAPE, Where(label="anna"))
     (account,) = result.added
     assert (account.label, account.kind) == ("anna", "gemini_web")
     assert cookies_of(account) == WebCookies(psid=PSID, psidts="sidts-first")
@@ -183,3 +184,17 @@ def test_the_demo_has_a_web_account_that_follows_its_sandbox(settings, tmp_path)
     again = Account.objects.get(kind="gemini_web")
     assert again.proxy_url.reveal() == "http://127.0.0.1:8298"
     assert cookies_of(again) == before
+
+
+@pytest.mark.parametrize(
+    ("check", "words"),
+    [
+        ("", "not looked at while idle yet"),
+        ("alive", "yes, when last looked at while idle"),
+        ("cookies_expired", "Cookies expired"),
+    ],
+)
+def test_the_page_says_what_a_look_at_an_idle_account_showed(check, words):
+    (account,) = import_data("gemini_web", NETSCAPE).added
+    account.facts = {"web": {"checked_at": 5.0, "check": check}}
+    assert words in str(renewal(account))

@@ -148,6 +148,32 @@ async def test_a_streamed_response_ends_as_the_whole(client: httpx.AsyncClient) 
     assert rows[-1]["response"]["status"] == "completed"
 
 
+TOKENS = "/api.x.ai/v1/tokenize-text"
+
+
+async def test_a_text_is_cut_into_tokens(client: httpx.AsyncClient) -> None:
+    answer = await post(client, TOKENS, {"model": GROK, "text": "one two\nthree"})
+    pieces = answer.json()["token_ids"]
+    assert [piece["string_token"] for piece in pieces] == ["one", " two", "\nthree"]
+    assert bytes(pieces[0]["token_bytes"]) == b"one"
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"model": GROK, "text": ""}, 400),
+        ({"model": GROK}, 422),
+        ({"model": GROK, "text": "a", "n": 1}, 422),
+        ({"model": "grok-99", "text": "a"}, 404),
+        ({"model": "grok-2-image-1212", "text": "a"}, 400),
+    ],
+)
+async def test_texts_to_cut_are_asked_for_strictly(
+    client: httpx.AsyncClient, body: dict[str, Any], status: int
+) -> None:
+    assert (await post(client, TOKENS, body)).status_code == status
+
+
 async def test_models_are_listed_by_kind(client: httpx.AsyncClient) -> None:
     listed = {row["id"] for row in (await get(client, "models")).json()["data"]}
     talking = {r["id"] for r in (await get(client, "language-models")).json()["models"]}

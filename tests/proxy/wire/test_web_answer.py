@@ -4,16 +4,19 @@ import base64
 
 import pytest
 
+from proxy.errors import BadAnswer
 from proxy.wire.gemini import Progress, read_usage
 from proxy.wire.web_answer import (
     PICTURE_TOKENS,
     Picture,
     Said,
     WebAnswer,
+    encoded,
     grounded,
+    linked,
     remainder,
 )
-from proxy.wire.web_prompt import WebPrompt
+from proxy.wire.web_prompt import WebPrompt, read_prompt
 
 PICTURE = Picture(mime_type="image/png", data=b"png")
 SOURCES = [(1, "https://a.example", "A"), (2, "https://b.example", "B")]
@@ -186,3 +189,161 @@ def test_marks_without_sources_only_go():
 def test_a_mark_of_an_unknown_source_names_none():
     found = grounded("x [cite: 9]", SOURCES)
     assert found["groundingSupports"][0]["groundingChunkIndices"] == []
+
+
+class TestTools:
+    """Calls are read from the text; nothing of their marks is shown."""
+
+    CALL = '```toolcall\n{"name": "add", "arguments": {"a": 1}}\n```'
+    CALLED = {"name": "add", "args": {"a": 1}}
+
+    def made(self, mode="AUTO", **more):
+        tools = [{"functionDeclarations": [{"name": "add", "parameters": {
+            "type": "OBJECT", "properties": {"a": {"type": "INTEGER"}}}}]}]  # fmt: skip
+        body = {
+            "contents": [{"parts": [{"text": "x"}]}],
+            "tools": tools,
+            "toolConfig": {"functionCallingConfig": {"mode": mode}},
+            **more,
+        }
+        prompt = read_prompt(body, "gemini-flash", frozenset({"tools", "json_schema"}))
+        return WebAnswer(prompt, "3 Flash", "id-1", 7)
+
+    def called(self, chunks):
+        found = [
+            p["functionCall"] for c in chunks for p in parts(c) if "functionCall" in p
+        ]
+        return [{k: v for k, v in call.items() if k != "id"} for call in found]  # fmt: skip
+
+    def test_a_stream_shows_words_and_ends_with_the_calls(self):
+        text = f"Let me add.\n\n{self.CALL}"
+        steps = [text[:end] for end in range(0, len(text) + 1, 7)] + [text]
+        chunks = played(self.made(), *steps)
+        assert texts(chunks) == "Let me add."
+        assert self.called(chunks) == self.called(chunks[-1:]) == [self.CALLED]
+        assert chunks[-1]["candidates"][0]["finishReason"] == "STOP"
+
+    def test_a_whole_answer_is_the_streamed_one(self):
+        text = f"So.\n{self.CALL}\n{self.CALL}"
+        whole, (*_, last) = (
+            self.made().whole(Said(text=text)),
+            played(self.made(), text),
+        )
+        assert parts(whole)[1:] == parts(last)[-2:]
+        ids = [part["functionCall"]["id"] for part in parts(last)[-2:]]
+        assert len(set(ids)) == 2
+
+    def test_it_is_said_that_they_are_imitated(self):
+        said = self.made().whole(Said(text=self.CALL))["gemproxy"]
+        assert said == {"emulated": ["tools"], "usage": "estimated"}
+
+    def test_calls_count_as_output(self):
+        usage = self.made().whole(Said(text=self.CALL))["usageMetadata"]
+        assert usage["candidatesTokenCount"] > 5
+
+    def test_the_gateway_sees_content_in_a_call(self):
+        progress = Progress()
+        progress.see(self.made().whole(Said(text=self.CALL)))
+        assert progress.verdict(ended=True) == "content"
+
+    def test_where_a_call_is_required_nothing_is_shown_before_it_is_there(self):
+        made = self.made("ANY")
+        assert made.step(Said(text="I would rather talk about it.")) is None
+        with pytest.raises(BadAnswer, match="called no tool"):
+            made.end(Said(text="I would rather talk about it."))
+        last = self.made("ANY").end(Said(text=self.CALL))
+        assert self.called([last]) == [self.CALLED]
+
+    def test_a_stop_sequence_in_the_words_ends_all(self):
+        made = self.made(generationConfig={"stopSequences": ["halt"]})
+        chunks = played(made, f"One halt two.\n{self.CALL}")
+        assert texts(chunks) == "One "
+        assert self.called(chunks) == []
+        assert made.stopped
+
+    def test_json_is_shown_at_the_end_and_pure(self):
+        made = self.made(generationConfig={"responseMimeType": "application/json"})
+        said = Said(
+            text='Sure:\n```json\n{"a": [1]}\n```', links=[("https://x.example/p", "p")]
+        )
+        assert made.step(said) is None
+        assert parts(made.end(said)) == [{"text": '{"a":[1]}'}]
+
+    def test_a_call_is_an_answer_where_json_was_asked_for(self):
+        made = self.made(generationConfig={"responseMimeType": "application/json"})
+        assert self.called([made.whole(Said(text=self.CALL))]) == [self.CALLED]
+
+
+@pytest.mark.parametrize(
+    ("links", "shown"),
+    [
+        ([], ""),
+        ([("https://a.example/x.png", "A cat")], "![A cat](https://a.example/x.png)"),
+        ([("https://a.example/x", "")], "![picture](https://a.example/x)"),
+        (
+            [("https://a.example/x", "a](b)[c\\\n<d>")],
+            "![a (b) c d](https://a.example/x)",
+        ),
+        (
+            [("https://a.example/a (b).png", "A")],
+            "![A](https://a.example/a%20%28b%29.png)",
+        ),
+        (
+            [("https://a.example/x?a=1&b=%20#c", "A")],
+            "![A](https://a.example/x?a=1&b=%20#c)",
+        ),
+        (
+            [("https://a.example/x\n)<b>", "A")],
+            "![A](https://a.example/x%0A%29%3Cb%3E)",
+        ),
+        (
+            [("javascript:alert(1)", "A"), ("data:image/png;base64,x", "B"), ("", "C")],
+            "",
+        ),
+        (
+            [("https://a.example/x", "A"), ("https://a.example/x", "B")],
+            "![A](https://a.example/x)",
+        ),
+        (
+            [("https://a.example/x", "A"), ("http://b.example/y", "B")],
+            "![A](https://a.example/x)\n![B](http://b.example/y)",
+        ),
+    ],
+)
+def test_found_pictures_are_links_that_nothing_can_break_out_of(links, shown):
+    assert linked(links) == shown
+
+
+LINKS = [("https://a.example/x", "A")]
+
+
+def test_found_pictures_follow_the_text_once():
+    chunks = played(answer(), "Cats.\n", "Cats.\nMore.", links=LINKS)
+    assert texts(chunks) == "Cats.\nMore.\n\n![A](https://a.example/x)"
+    whole = answer().whole(Said(text="Cats.", links=LINKS))
+    assert texts([whole]) == "Cats.\n\n![A](https://a.example/x)"
+
+
+def test_found_pictures_may_be_all_of_an_answer():
+    assert texts([answer().whole(Said(links=LINKS))]) == "![A](https://a.example/x)"
+
+
+def test_what_the_caller_was_given_can_be_asked_for():
+    made = answer()
+    chunks = played(made, "One [cite: 1]", "One [cite: 1] two", links=LINKS)
+    assert made.text == texts(chunks)
+
+
+def test_another_model_stands_in_every_chunk_that_knows_it():
+    made = answer()
+    chunks = [
+        made.step(Said(text="One two")),
+        made.end(Said(text="One", served="Lite")),
+    ]
+    assert [chunk["modelVersion"] for chunk in chunks] == ["3 Flash", "Lite"]
+    assert chunks[-1]["usageMetadata"]["servedModel"] == "Lite"
+
+
+def test_a_picture_is_encoded_as_it_is_shown():
+    made = answer().whole(Said(text="See"), [PICTURE])
+    assert parts(made)[-1]["inlineData"]["data"] == encoded(PICTURE)

@@ -117,8 +117,22 @@ def test_files_are_numbered_through_the_conversation():
     [
         ({}, ()),
         (config(temperature=0, topP=None, topK=4), ("temperature", "topK")),
-        (config(stopSequences=["x"], thinkingConfig={"thinkingBudget": 5}), ()),
-        (config(imageConfig={"imageSize": "4K"}), ("imageConfig.imageSize",)),
+        (config(stopSequences=["x"], thinkingConfig={"thinkingBudget": -1}), ()),
+        (config(thinkingConfig={"thinkingLevel": "HIGH", "includeThoughts": True}), ()),
+        (config(thinkingConfig={"thinkingBudget": 20_000}), ()),
+        (
+            config(thinkingConfig={"thinkingBudget": 5}),
+            ("thinkingConfig.thinkingBudget",),
+        ),
+        (
+            config(thinkingConfig={"thinkingLevel": "LOW"}),
+            ("thinkingConfig.thinkingLevel",),
+        ),
+        (
+            config(imageConfig={"aspectRatio": "1:1", "personGeneration": "x"}),
+            ("imageConfig.personGeneration",),
+        ),
+        (config(imageConfig={"imageSize": "4K"}), ()),
         ({"safetySettings": [{"category": "x"}], "labels": {}}, ("safetySettings",)),
     ],
 )
@@ -141,6 +155,16 @@ def test_what_cannot_be_followed_is_named(fields, dropped):
             "gemini-pro",
             config(imageConfig={"aspectRatio": "16:9"}),
             "Generate an image with an aspect ratio of 16:9:\n\n",
+        ),
+        (
+            "gemini-pro-image",
+            config(imageConfig={"aspectRatio": "16:9", "imageSize": "2K"}),
+            "Generate an image with an aspect ratio of 16:9 in 2K resolution:\n\n",
+        ),
+        (
+            "gemini-pro-image",
+            config(imageConfig={"imageSize": "1K"}),
+            "Generate an image:\n\n",
         ),
     ],
 )
@@ -206,3 +230,18 @@ def test_what_only_other_kinds_can_use_goes_to_them_and_harms_no_account(fields)
 def test_several_candidates_are_refused_in_the_words_that_the_fan_out_knows():
     with pytest.raises(UpstreamRefused, match=r"(?i)multiple candidates"):
         prompt(user("Hi"), **config(candidateCount=2))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("image/png", "file-1.png"),
+        ("application/zip", "file-1.zip"),
+        ("video/mp4", "file-1.mp4"),
+        ("application/x-nobody-knows", "file-1.bin"),
+        ("", "file-1.bin"),
+    ],
+)
+def test_a_file_has_the_suffix_of_what_it_is(kind, name):
+    made = prompt(user("See", {"inlineData": {"mimeType": kind, "data": "YQ=="}}))
+    assert [file.name for file in made.files] == [name]
