@@ -4,6 +4,7 @@ import functools
 import os
 import shutil
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.db import connection, connections
 
+from tests.log_watch import watch
 from tests.settings import redis_of_worker
 
 REDIS_URL = redis_of_worker(
@@ -44,6 +46,52 @@ def _absent(what: str) -> None:
     if os.environ.get("CI", "").lower() in ("1", "true"):
         pytest.fail(f"CI=true, and {what}")
     pytest.skip(what)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    patch = pytest.MonkeyPatch()
+    watch.install(patch)
+    watch.install_loguru()
+    session.config.add_cleanup(patch.undo)
+
+
+@pytest.fixture(autouse=True)
+def no_secret_in_a_log(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail the test during which a secret came into a log."""
+    watch.paused = request.node.get_closest_marker("logs_secrets") is not None
+    yield
+    watch.paused = False
+    hits = watch.take()
+    if hits:
+        pytest.fail(f"secrets in logs: {'; '.join(map(str, hits))}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run for what came when the last test was over.
+
+    A parallel worker has no exit code of its own: it tells the run.
+    """
+    hits = [str(hit) for hit in watch.take()]
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["hits"] = hits
+    elif hits or _told_by_workers:
+        _say([*hits, *_told_by_workers])
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+_told_by_workers: list[str] = []
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    _told_by_workers.extend(getattr(node, "workeroutput", {}).get("hits", []))
+
+
+def _say(hits: list[str]) -> None:
+    sys.stderr.write(f"\nsecrets in logs, after the last test: {'; '.join(hits)}\n")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

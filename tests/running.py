@@ -12,6 +12,8 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from tests.log_watch import watch
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -64,6 +66,7 @@ def started(
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         running.process.wait()
+        watch.read(running.text(), f"the log of {' '.join(arguments)}", arguments)
 
 
 def eventually(ask: Callable[[], object], seconds: float = 40) -> object:

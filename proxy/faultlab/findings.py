@@ -48,7 +48,8 @@ def _incidents(account: Account, since: datetime.datetime) -> Iterator[Finding]:
 
     Their rows name accounts with some delay, so the address tells whom they concern.
     """
-    address = urlsplit(account.base_url).netloc
+    way = account.proxy_url.reveal() if account.proxy_url else account.base_url
+    address = urlsplit(way).netloc.rpartition("@")[2]
     for row in Incident.objects.exclude(until__lt=since):
         ours = address in row.which if row.what == "egress" else row.since >= since
         if ours:

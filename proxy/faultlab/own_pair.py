@@ -2,8 +2,9 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -19,8 +20,12 @@ from gemproxy.supervision import Child, Program
 from proxy.faultlab.settings import BOUNDS
 from proxy.faultlab.stand import Stand, StandBroken, eventually
 from proxy.sandbox.app import create_sandbox
+from proxy.sandbox.logins import CLIENT_ID, CLIENT_SECRET
+from proxy.sandbox.web_proxy import web_sandbox
 
 LOCAL = "127.0.0.1"
+#: As the sandbox's web site calls its certificate.
+CA_FILE = "sandbox-ca.pem"
 _STOP_SECONDS = 10.0
 _START_SECONDS = 60.0
 
@@ -28,8 +33,16 @@ _START_SECONDS = 60.0
 def environment(folder: str) -> dict[str, str]:
     """Return the settings of the pair, for a process that shall hold them."""
     bounds = {name: str(value) for name, value in BOUNDS.items()}
-    values = {**bounds, "VAR_DIR": folder, "WORKERS": "1", "LOG_LEVEL": "ERROR"}
-    return {f"GEMPROXY_{name}": value for name, value in values.items()}
+    values = {
+        **bounds,
+        "VAR_DIR": folder,
+        "WORKERS": "1",
+        "LOG_LEVEL": "ERROR",
+        "GEMINI_WEB_CA_FILE": str(Path(folder) / CA_FILE),
+        "GEMINI_CLI_CLIENT_ID": CLIENT_ID,
+        "GEMINI_CLI_CLIENT_SECRET": CLIENT_SECRET,
+    }
+    return _named(values)
 
 
 @contextmanager
@@ -40,8 +53,9 @@ def own_pair() -> Iterator[Stand]:
     connections.close_all()
     with (
         _sandbox() as sandbox_url,
-        _gateway() as gateway_url,
-        Stand(gateway_url, token, sandbox_url) as stand,
+        web_sandbox(Path(settings.VAR_DIR)) as web,
+        _gateway({"OAUTH_TOKEN_URL": f"{sandbox_url}/token"}) as gateway_url,
+        Stand(gateway_url, token, sandbox_url, web.proxy_url) as stand,
     ):
         yield stand
 
@@ -65,8 +79,11 @@ def _sandbox() -> Iterator[str]:
 
 
 @contextmanager
-def _gateway() -> Iterator[str]:
-    """Run a server process that cannot outlive this one; yield its address."""
+def _gateway(values: Mapping[str, str]) -> Iterator[str]:
+    """Run a server process that cannot outlive this one; yield its address.
+
+    ``values`` are settings that were not known when this process began.
+    """
     sock = bound_socket(LOCAL, 0)
     listen(sock)
     reading, writing = os.pipe()
@@ -76,6 +93,7 @@ def _gateway() -> Iterator[str]:
         module="gemproxy.serving",
         arguments=("--fd", str(descriptor), "--server", settings.SERVER),
         descriptors=(descriptor,),
+        environment=_named(values),
     )
     child = Child(program, clock.monotonic)
     url = f"http://{LOCAL}:{sock.getsockname()[1]}"
@@ -113,3 +131,7 @@ def _stop(child: Child) -> None:
         )
     finally:
         child.kill()
+
+
+def _named(values: Mapping[str, str]) -> dict[str, str]:
+    return {f"GEMPROXY_{name}": value for name, value in values.items()}

@@ -12,6 +12,8 @@ COUNT, COUNTED = "count to 9", "1 2 3 4 5 6 7 8 9"
 #: Where an account's requests go: to the sandbox, to a port on which nobody listens,
 #: or to the sandbox over TLS, which it does not speak.
 Place = Literal["sandbox", "dead port", "no tls"]
+#: The kinds of account that the lab can make.
+Kind = Literal["gemini_api", "gemini_web", "code_assist", "xai"]
 #: What the caller does: wait, or leave before or after the first content.
 Act = Literal["stay", "leave early", "leave late"]
 
@@ -39,7 +41,7 @@ WHOLE = (OPENAI, GEMINI)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One fault.
+    """One fault of an account of a ``kind``.
 
     ``behaviour`` is what the sandbox does for the failing account, with ``params``;
     ``others`` what it does for the other one. ``pair`` is what the caller sees when
@@ -49,6 +51,7 @@ class Row:
     """
 
     name: str
+    kind: Kind = "gemini_api"
     behaviour: str = "ok"
     params: Mapping[str, Any] = field(default_factory=dict)
     others: str = "ok"

@@ -2,6 +2,7 @@
 
 from types import MappingProxyType
 
+from proxy.faultlab.cli_rows import CLI_ROWS
 from proxy.faultlab.expectations import (
     Blame,
     attention,
@@ -9,32 +10,32 @@ from proxy.faultlab.expectations import (
     framed,
     resting,
     retried,
-    spent,
     told,
 )
+from proxy.faultlab.outcomes import (
+    BAD_REQUEST,
+    CUT,
+    EMPTY,
+    MINUTE,
+    OVERLOADED,
+    SPENT,
+    TIMEOUT,
+    UNREACHABLE,
+    UNREADABLE,
+    set_aside,
+    striking,
+)
 from proxy.faultlab.row import FORMS, MIXED_TOO, OPENAI, STREAMS, WHOLE, Row
+from proxy.faultlab.web_rows import WEB_ROWS
+from proxy.faultlab.xai_rows import XAI_ROWS
 
 LETTERS = "Grüße 日本語 🎉 naïve"
-#: So many requests are three failures in a row at the latest.
-STRIKES = 4
-
-_REFUSED = told(503, "upstream_auth", "UNAVAILABLE")
-_OVERLOADED = told(503, "overloaded", "UNAVAILABLE")
-_UNREADABLE = told(502, "bad_gateway", "UNAVAILABLE")
-_EMPTY = told(502, "upstream_empty", "UNAVAILABLE")
-_UNREACHABLE = told(502, "connection_failed", "UNAVAILABLE")
-_TIMEOUT = told(504, "timeout", "DEADLINE_EXCEEDED")
-_MINUTE = told(429, "rate_limit_exceeded", "RESOURCE_EXHAUSTED")
-_SPENT = spent("insufficient_quota", "RESOURCE_EXHAUSTED")
-_BAD_REQUEST = told(400, "invalid_argument", "INVALID_ARGUMENT")
-_CUT = framed("stream_cut", "UNAVAILABLE")
 
 _CREDENTIALS = (
     Row(
         name="400 API_KEY_INVALID",
         behaviour="invalid",
-        alone=_REFUSED,
-        blame=attention("api_key_invalid"),
+        **set_aside("api_key_invalid"),
     ),
     Row(
         name="400 FAILED_PRECONDITION",
@@ -46,54 +47,47 @@ _CREDENTIALS = (
     Row(
         name="401 UNAUTHENTICATED",
         behaviour="unauthenticated",
-        alone=_REFUSED,
-        blame=attention("unauthenticated"),
+        **set_aside("unauthenticated"),
     ),
     Row(
         name="402 prepaid balance empty",
         behaviour="prepay",
         forms=MIXED_TOO,
-        alone=_SPENT,
+        alone=SPENT,
         blame=attention("no_credit"),
     ),
     Row(
         name="403 PERMISSION_DENIED",
         behaviour="denied",
-        alone=_REFUSED,
-        blame=attention("project_denied"),
+        **set_aside("project_denied"),
     ),
     Row(
         name="403 leaked key",
         behaviour="leaked",
         forms=MIXED_TOO,
-        alone=_REFUSED,
-        blame=attention("leaked"),
+        **set_aside("leaked"),
     ),
     Row(
         name="403 SERVICE_DISABLED",
         behaviour="disabled",
-        alone=_REFUSED,
-        blame=attention("service_disabled"),
+        **set_aside("service_disabled"),
     ),
     Row(
         name="403 CONSUMER_SUSPENDED",
         behaviour="suspended",
         forms=MIXED_TOO,
-        alone=_REFUSED,
-        blame=attention("consumer_suspended"),
+        **set_aside("consumer_suspended"),
     ),
     Row(
         name="403 TOS_VIOLATION",
         behaviour="terms",
-        alone=_REFUSED,
-        blame=attention("tos_violation"),
+        **set_aside("tos_violation"),
     ),
     Row(
         name="403 VALIDATION_REQUIRED",
         behaviour="validation",
         forms=MIXED_TOO,
-        alone=_REFUSED,
-        blame=attention("validation_required"),
+        **set_aside("validation_required"),
     ),
 )
 
@@ -102,35 +96,35 @@ _LIMITS = (
         name="429 PerMinute with RetryInfo",
         behaviour="perminute",
         forms=FORMS,
-        alone=retried(_MINUTE, 30, 40),
+        alone=retried(MINUTE, 30, 40),
         blame=resting("quota_minute", 30, 39),
     ),
     Row(
         name="429 PerDay with 0s",
         behaviour="perday",
         forms=FORMS,
-        alone=_SPENT,
+        alone=SPENT,
         blame=Blame(whose="account_model", causes=("quota_day",), day=True),
     ),
     Row(
         name="429 without body",
         behaviour="bare",
-        alone=retried(_MINUTE, 20, 31),
+        alone=retried(MINUTE, 20, 31),
         blame=resting("throttled", 20, 31),
     ),
     Row(
         name="429 limit 0",
         behaviour="spent",
         forms=MIXED_TOO,
-        alone=_SPENT,
+        alone=SPENT,
         blame=resting("no_quota", 11 * 3600, 12 * 3600 + 5),
     ),
     Row(
         name="429 on all keys at once",
         behaviour="perminute",
         others="perminute",
-        pair=retried(_MINUTE, 30, 40),
-        alone=retried(_MINUTE, 30, 40),
+        pair=retried(MINUTE, 30, 40),
+        alone=retried(MINUTE, 30, 40),
         blame=resting("quota_minute", 30, 39),
     ),
 )
@@ -146,19 +140,19 @@ _PROVIDER = (
         name="500 INTERNAL",
         behaviour="internal",
         alone=told(500, "upstream_error", "INTERNAL"),
-        blame=resting("upstream_error", 5, 21, requests=STRIKES),
+        blame=striking("upstream_error"),
     ),
     Row(
         name="503 overloaded",
         behaviour="overloaded",
         forms=FORMS,
-        alone=retried(_OVERLOADED, 1, 10),
+        alone=retried(OVERLOADED, 1, 10),
         blame=resting("overloaded", 2, 10),
     ),
     Row(
         name="503 MODEL_CAPACITY_EXHAUSTED",
         behaviour="capacity",
-        alone=retried(_OVERLOADED, 1, 12),
+        alone=retried(OVERLOADED, 1, 12),
         blame=resting("model_capacity", 4, 12),
     ),
     Row(
@@ -166,70 +160,70 @@ _PROVIDER = (
         behaviour="capacity",
         params={"status": 429},
         forms=MIXED_TOO,
-        alone=retried(_OVERLOADED, 1, 12),
+        alone=retried(OVERLOADED, 1, 12),
         blame=resting("model_capacity", 4, 12),
     ),
     Row(
         name="502 in HTML",
         behaviour="html",
-        alone=_UNREADABLE,
-        blame=resting("bad_gateway", 5, 21, requests=STRIKES),
+        alone=UNREADABLE,
+        blame=striking("bad_gateway"),
     ),
     Row(
         name="no head of an answer",
         behaviour="headstall",
         forms=STREAMS,
-        alone=_TIMEOUT,
-        blame=resting("timeout", 5, 21, requests=STRIKES),
+        alone=TIMEOUT,
+        blame=striking("timeout"),
     ),
     Row(
         name="no whole answer",
         behaviour="stall",
         forms=(OPENAI,),
-        alone=_TIMEOUT,
-        blame=resting("timeout", 5, 21, requests=STRIKES),
+        alone=TIMEOUT,
+        blame=striking("timeout"),
     ),
     Row(
         name="whole answer without a byte",
         behaviour="emptybody",
         forms=WHOLE,
-        alone=_UNREADABLE,
-        blame=resting("bad_gateway", 5, 21, requests=STRIKES),
+        alone=UNREADABLE,
+        blame=striking("bad_gateway"),
     ),
     Row(
         name="stream without a byte",
         behaviour="emptybody",
         forms=STREAMS,
-        alone=_EMPTY,
-        blame=resting("upstream_empty", 5, 21, requests=STRIKES),
+        alone=EMPTY,
+        blame=striking("upstream_empty"),
     ),
     Row(
         name="200 with usage only",
         behaviour="empty",
         forms=FORMS,
-        alone=_EMPTY,
-        blame=resting("upstream_empty", 5, 21, requests=STRIKES),
+        alone=EMPTY,
+        blame=striking("upstream_empty"),
     ),
     Row(
         name="200 with an error only",
         behaviour="erroronly",
         forms=FORMS,
-        alone=retried(_OVERLOADED, 1, 10),
+        alone=retried(OVERLOADED, 1, 10),
         blame=resting("overloaded", 2, 10),
     ),
     Row(
         name="whole answer is no JSON",
         behaviour="oneline",
         forms=WHOLE,
-        alone=_UNREADABLE,
-        blame=resting("bad_gateway", 5, 21, requests=STRIKES),
+        alone=UNREADABLE,
+        blame=striking("bad_gateway"),
     ),
     Row(
         name="whole answer cut",
         behaviour="cut",
         forms=WHOLE,
         alone=told(502, "stream_cut", "UNAVAILABLE"),
-        blame=resting("stream_cut", 5, 21, requests=STRIKES),
+        blame=striking("stream_cut"),
     ),
 )
 
@@ -237,14 +231,14 @@ _EGRESS = (
     Row(
         name="connection refused",
         place="dead port",
-        alone=_UNREACHABLE,
+        alone=UNREACHABLE,
         blame=Blame(whose="egress", causes=("connection_failed",)),
     ),
     Row(
         name="TLS error",
         place="no tls",
         forms=MIXED_TOO,
-        alone=_UNREACHABLE,
+        alone=UNREACHABLE,
         blame=Blame(whose="egress", causes=("connection_failed",)),
     ),
 )
@@ -256,9 +250,9 @@ _AFTER_CONTENT = (
         behaviour="cut",
         params={"chunks": 3},
         forms=STREAMS,
-        pair=_CUT,
-        alone=_CUT,
-        blame=resting("stream_cut", 5, 21, requests=STRIKES),
+        pair=CUT,
+        alone=CUT,
+        blame=striking("stream_cut"),
         ledger="stream_cut",
     ),
     Row(
@@ -266,9 +260,9 @@ _AFTER_CONTENT = (
         behaviour="cutclean",
         params={"chunks": 3},
         forms=STREAMS,
-        pair=_CUT,
-        alone=_CUT,
-        blame=resting("stream_cut", 5, 21, requests=STRIKES),
+        pair=CUT,
+        alone=CUT,
+        blame=striking("stream_cut"),
         ledger="stream_cut",
     ),
     Row(
@@ -278,7 +272,7 @@ _AFTER_CONTENT = (
         forms=STREAMS,
         pair=framed("timeout", "DEADLINE_EXCEEDED"),
         alone=framed("timeout", "DEADLINE_EXCEEDED"),
-        blame=resting("stalled", 5, 21, requests=STRIKES),
+        blame=striking("stalled"),
         ledger="timeout",
     ),
     Row(
@@ -287,7 +281,7 @@ _AFTER_CONTENT = (
         forms=STREAMS,
         pair=framed("bad_gateway", "UNAVAILABLE"),
         alone=framed("bad_gateway", "UNAVAILABLE"),
-        blame=resting("bad_gateway", 5, 21, requests=STRIKES),
+        blame=striking("bad_gateway"),
         ledger="bad_gateway",
     ),
     Row(
@@ -329,7 +323,7 @@ _ANSWERS = (
         behaviour="malformed",
         forms=FORMS,
         # Google's own callers know this finish and see it once asking again was vain.
-        alone={"openai": _EMPTY, "gemini": finished("", "MALFORMED_FUNCTION_CALL")},
+        alone={"openai": EMPTY, "gemini": finished("", "MALFORMED_FUNCTION_CALL")},
     ),
     Row(
         name="finish MAX_TOKENS without text",
@@ -359,8 +353,8 @@ _CALLERS = (
         name="400 bad schema",
         behaviour="schema",
         forms=FORMS,
-        pair=_BAD_REQUEST,
-        alone=_BAD_REQUEST,
+        pair=BAD_REQUEST,
+        alone=BAD_REQUEST,
         ledger="invalid_argument",
     ),
     Row(
@@ -392,6 +386,9 @@ ROWS = MappingProxyType(
             *_AFTER_CONTENT,
             *_ANSWERS,
             *_CALLERS,
+            *WEB_ROWS,
+            *CLI_ROWS,
+            *XAI_ROWS,
         )
     }
 )

@@ -12,13 +12,13 @@ import httpx
 
 from accounts.models import Account
 from gemproxy.lib import clock
-from proxy.faultlab.row import Place
+from proxy.faultlab.credentials import PROVIDERS, Credential, new_credential
+from proxy.faultlab.row import Kind, Place
 from proxy.models import Route
-from proxy.sandbox.keys import sandbox_key
 
 LABEL = "fault lab"
-#: The upstream model that fails, and one that must go on working.
-MODEL, OTHER_MODEL = "gemini-2.5-flash", "gemini-2.5-flash-lite"
+#: What the sandbox was told of these it can forget.
+_FORGOTTEN = ("gemini_api", "xai")
 _PREFIX = "fault-lab-"
 #: A bound for what another thread or process does.
 PATIENCE = 20.0
@@ -48,14 +48,18 @@ class Stand:
     """A running gateway and its sandbox, seen from beside their database.
 
     Use it as a context manager: it takes away what it made. ``model`` and
-    ``other_model`` are routes of its own for the two upstream models; ``model`` has a
-    new name after each ``settle``, so that callers of earlier rows, whom the gateway
-    has promised a turn, stand in another line.
+    ``other_model`` are routes of its own for the two upstream models of the kind last
+    settled for; ``model`` has a new name after each ``settle``, so that callers of
+    earlier rows, whom the gateway has promised a turn, stand in another line.
     """
 
-    def __init__(self, gateway_url: str, token: str, sandbox_url: str) -> None:
+    def __init__(
+        self, gateway_url: str, token: str, sandbox_url: str, web_url: str = ""
+    ) -> None:
+        """``web_url`` is the proxy of the sandbox's gemini.google.com, if it runs."""
         self.gateway_url = gateway_url.rstrip("/")
         self.sandbox_url = sandbox_url.rstrip("/")
+        self.web_url = web_url.rstrip("/")
         self.token = token
         headers = {"Authorization": f"Bearer {token}"}
         # The gateway's own bounds end a request; this one only ends a hung lab.
@@ -66,9 +70,9 @@ class Stand:
             base_url=self.sandbox_url, timeout=20, trust_env=False
         )
         self._numbers = itertools.count(secrets.randbelow(_NUMBERS // 2))
-        self._keys: dict[int, str] = {}
+        self._credentials: dict[int, Credential] = {}
         self.model = self.other_model = ""
-        self._routes: list[Route] = []
+        self._routes: dict[Kind, tuple[Route, Route]] = {}
         # Bound and not listening: whoever connects is refused, and nobody else can
         # take the port.
         self._deaf = socket.socket()
@@ -81,39 +85,54 @@ class Stand:
         try:
             self.remove_all()
             while self._routes:
-                self._routes.pop().delete()
+                for route in self._routes.popitem()[1]:
+                    route.delete()
         finally:
             self.gateway.close()
             self.sandbox.close()
             self._deaf.close()
 
-    def add(self, *, place: Place = "sandbox", priority: int = 0) -> Account:
-        """Put an account into the pool whose key behaves well, for the time being."""
-        key = sandbox_key("ok", next(self._numbers) % _NUMBERS)
+    def add(
+        self,
+        kind: Kind = "gemini_api",
+        *,
+        place: Place = "sandbox",
+        priority: int = 0,
+    ) -> Account:
+        """Put an account into the pool that behaves well, for the time being."""
+        made = new_credential(kind, next(self._numbers) % _NUMBERS)
+        provider = PROVIDERS[kind]
+        if provider.by_proxy and not self.web_url:
+            raise StandBroken("the sandbox's gemini.google.com does not run")
+        way = {"base_url": self._url(place) + provider.path}
+        if provider.by_proxy:
+            # By another user: ways out are told apart by the whole address.
+            name = f"lab{secrets.token_hex(4)}"
+            way = {"proxy_url": self.web_url.replace("//", f"//{name}:x@", 1)}
         account = Account.add(
-            kind=Account.Kind.GEMINI_API,
-            secret=key,
-            label=LABEL,
-            base_url=self._url(place),
-            priority=priority,
+            kind=kind, secret=made.secret, label=LABEL, priority=priority, **way
         )
         if account is None:
-            raise StandBroken("a key of the lab is in the pool already")
-        self._keys[account.pk] = key
+            raise StandBroken("a credential of the lab is in the pool already")
+        self._credentials[account.pk] = made
         return account
 
     def remove_all(self) -> None:
         """Take the lab's accounts out of the pool."""
-        for account in Account.objects.filter(pk__in=self._keys):
+        for account in Account.objects.filter(pk__in=self._credentials):
             account.delete()
-        for key in self._keys.values():
-            self.sandbox.delete(f"/sandbox/keys/{quote(key)}")
-        self._keys.clear()
+        for made in self._credentials.values():
+            if made.kind in _FORGOTTEN:
+                self.sandbox.delete(f"/sandbox/keys/{quote(made.name)}")
+        self._credentials.clear()
 
     def tell(self, account: Account, behaviour: str, params: Mapping[str, Any]) -> None:
         """Say what the sandbox does for an account from now on."""
-        wish = {"key": self._keys[account.pk], "behaviour": behaviour, **params}
-        answer = self.sandbox.post("/sandbox/keys", json=wish)
+        made = self._credentials[account.pk]
+        provider = PROVIDERS[made.kind]
+        wish = {provider.field: made.name, "behaviour": behaviour, **params}
+        place = self.web_url if provider.by_proxy else self.sandbox_url
+        answer = self.sandbox.post(place + provider.control, json=wish)
         if answer.status_code != 200:
             raise StandBroken(f"the sandbox refuses {behaviour}: {answer.text[:200]}")
 
@@ -122,23 +141,24 @@ class Stand:
         stats: dict[str, Any] = self.sandbox.get("/sandbox/stats").json()
         return stats
 
-    def settle(self) -> None:
+    def settle(self, kind: Kind = "gemini_api") -> None:
         """Wait until the gateway knows of all that was changed in the database.
 
         Changes are told in their order, so a mark that it shows proves the rest.
         """
-        if not self._routes:
-            self._routes = [_route(MODEL), _route(OTHER_MODEL)]
-            self.other_model = self._routes[1].name
-        route = self._routes[0]
+        if kind not in self._routes:
+            first, second = PROVIDERS[kind].models
+            self._routes[kind] = _route(kind, first), _route(kind, second)
+        route, other = self._routes[kind]
         route.name = self.model = _new_name()
         route.save()
+        self.other_model = other.name
         eventually(lambda: self._lists(route.name), "the gateway follows the database")
 
     def strangers(self) -> list[Account]:
         """Return accounts that are not the lab's and would take its requests."""
         usable = Account.objects.filter(state__in=Account.USABLE)
-        return list(usable.exclude(pk__in=self._keys))
+        return list(usable.exclude(pk__in=self._credentials))
 
     def _lists(self, name: str) -> bool:
         answer = self.gateway.get("/v1/models")
@@ -160,8 +180,8 @@ def _new_name() -> str:
     return f"{_PREFIX}{secrets.token_hex(4)}"
 
 
-def _route(upstream_model: str) -> Route:
+def _route(kind: Kind, upstream_model: str) -> Route:
     made = Route.objects.create(name=_new_name())
     # A route without targets is not listed.
-    made.targets.create(upstream_model=upstream_model)
+    made.targets.create(kind=kind, upstream_model=upstream_model)
     return made

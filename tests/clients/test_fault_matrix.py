@@ -16,7 +16,8 @@ from proxy.faultlab.runner import run, run_form
 from proxy.faultlab.settings import BOUNDS
 from proxy.faultlab.stand import Stand
 from proxy.models import Route
-from tests.clients.conftest import Gateway, eventually
+from tests.clients.conftest import Gateway, Sandbox, eventually
+from tests.proxy.upstreams.web_accounts import Site, served
 
 # Three minutes of silences and pauses: once, in the run on SQLite, is enough.
 pytestmark = pytest.mark.slow
@@ -35,9 +36,23 @@ def bounds(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.runtime.Feed", functools.partial(Feed, 0.05))
 
 
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: Any) -> Iterator[Site]:
+    with served(tmp_path_factory.mktemp("web")) as running:
+        yield running
+
+
 @pytest.fixture
-def stand(gateway: Gateway) -> Iterator[Stand]:
-    with Stand(gateway.url, gateway.token, gateway.sandbox.url) as made:
+def google(settings: Any, sandbox: Sandbox, site: Site) -> str:
+    """Let the sign-ins of all kinds be the sandbox's; return its web proxy."""
+    settings.OAUTH_TOKEN_URL = f"{sandbox.url}/token"
+    settings.GEMINI_WEB_CA_FILE = site.ca_file
+    return site.sandbox.proxy_url
+
+
+@pytest.fixture
+def stand(google: str, gateway: Gateway) -> Iterator[Stand]:
+    with Stand(gateway.url, gateway.token, gateway.sandbox.url, google) as made:
         yield made
 
 

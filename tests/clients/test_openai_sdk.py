@@ -143,7 +143,9 @@ def test_a_knob_gemini_lacks_is_named_in_a_header(client: openai.OpenAI) -> None
 
 def test_an_image_goes_in_and_one_comes_out(client: openai.OpenAI) -> None:
     drawn = client.chat.completions.create(
-        model="gemini-2.5-flash-image", messages=ask("draw a red cat")
+        model="gemini-2.5-flash-image",
+        messages=ask("draw a red cat"),
+        extra_headers={"x-gemproxy-images": "images"},
     )
     (image,) = drawn.choices[0].message.images
     url = image["image_url"]["url"]

@@ -477,3 +477,49 @@ def test_a_stream_without_an_end_is_not_taken_for_whole(
         text = house.post(path, json=body).text
         assert "stream_cut" in text
         assert "[DONE]" not in text
+
+
+def test_an_alias_of_ours_makes_pictures_by_chat_too(
+    relay: openai.OpenAI, house: Gateway
+) -> None:
+    answer = relay.chat.completions.create(
+        model="grok-2-image", messages=ask("a red circle"), n=2
+    )
+    assert answer.choices[0].message.content.count("![image](") == 2
+    assert house.row().model_served == PICTURES
+
+
+def test_a_picture_model_that_nobody_knows_is_not_made_up(
+    relay: openai.OpenAI,
+) -> None:
+    with pytest.raises(openai.NotFoundError, match="does not exist"):
+        relay.chat.completions.create(model="grok-2-image-9", messages=ask("a cat"))
+
+
+def test_a_token_in_the_query_does_not_reach_xai(
+    house: Gateway, sandbox: Sandbox
+) -> None:
+    answer = httpx.get(f"{house.url}/xai/v1/models/?key={house.token}&limit=5")
+    assert answer.status_code == 200
+    assert answer.json()["data"]
+    sent = str(sandbox.requests())
+    assert house.token not in sent
+
+
+def test_tokens_are_counted_and_the_count_is_marked(house: Gateway) -> None:
+    body = {"contents": [{"role": "user", "parts": [{"text": "one two three"}]}]}
+    answer = house.post(f"/v1beta/models/{GROK}:countTokens", json=body)
+    assert answer.status_code == 200
+    assert answer.json()["totalTokens"] >= 3
+    assert answer.headers["x-gemproxy-usage"] == "estimated"
+
+
+@pytest.mark.parametrize("method", ["generateContent", "streamGenerateContent"])
+def test_knobs_that_xai_lacks_are_named(house: Gateway, method: str) -> None:
+    body = {
+        "contents": [{"role": "user", "parts": [{"text": "Say hi"}]}],
+        "generationConfig": {"topK": 3},
+    }
+    answer = house.post(f"/v1beta/models/{GROK}:{method}", json=body)
+    assert answer.status_code == 200
+    assert answer.headers["x-gemproxy-dropped"] == "topK"

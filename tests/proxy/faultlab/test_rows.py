@@ -5,22 +5,68 @@ import pytest
 from proxy.faultlab.row import FORMS, STREAMS, Row
 from proxy.faultlab.rows import ROWS
 from proxy.faultlab.settings import BOUNDS
+from proxy.sandbox import code_assist, oauth, web_accounts, xai_faults
 from proxy.sandbox.behaviours import GEMINI_NAMES, Behaviours
+from proxy.sandbox.logins import Logins, refresh_token
 from proxy.wire.causes import RULES
 from tests import settings
 
 #: "flaky" and "limited" are mixtures of what has rows.
 PLAIN = {"ok", "flaky", "limited"}
+#: What no request of a caller's meets: it shows in the job that renews cookies
+#: (tests/proxy/test_rotation.py) or in pictures (tests/proxy/upstreams).
+ROTATIONS = web_accounts._ROTATIONS
+PICTURES = {"refusal", "nofull", "nomedia", "nomark", "oldmark"}
+#: Silently another model: an answer like any other.
+SERVED = {"silentflash"}
+#: Google's other services, which answer before or beside the API, and the ways to
+#: stream that all kinds share: tests/proxy/upstreams/test_code_assist*.py.
+JOINING = {"new", "joinfail", "ownproject"}
+RENEWING = {"rotating", "grantstall", "rotatingstall"}
+SHARED = set(GEMINI_NAMES)
+#: Ways out that all accounts share would be blocked for the rows that follow:
+#: tests/clients/test_kinds_faults.py.
+WAYS_OUT = {"location", "challenge"}
+
+
+def shown(kind: str) -> set[str]:
+    return {row.behaviour for row in ROWS.values() if row.kind == kind}
 
 
 def test_every_behaviour_of_the_sandbox_has_a_row() -> None:
-    assert {row.behaviour for row in ROWS.values()} | PLAIN == GEMINI_NAMES
+    assert shown("gemini_api") | PLAIN == GEMINI_NAMES
+
+
+def test_every_behaviour_of_a_web_account_has_a_row() -> None:
+    elsewhere = ROTATIONS | PICTURES | SERVED | {"ok"}
+    assert shown("gemini_web") == web_accounts.NAMES - elsewhere
+
+
+def test_every_refusal_of_a_login_has_a_row() -> None:
+    refusals = {*code_assist.faults.REFUSALS, *code_assist.STANDINGS, *oauth.NAMES}
+    assert shown("code_assist") == refusals - JOINING - RENEWING - WAYS_OUT
+
+
+def test_every_refusal_of_xais_has_a_row() -> None:
+    missing = xai_faults.XAI_NAMES - shown("xai")
+    assert missing - SHARED - WAYS_OUT == set()
+    assert set(xai_faults.XAI_REFUSALS) <= shown("xai")
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_the_sandbox_takes_what_a_row_says(row: Row) -> None:
-    wish = {"key": "k", "behaviour": row.behaviour, "model": "m", **row.params}
-    assert Behaviours().tell(wish).name == row.behaviour
+    params = dict(row.params)
+    if row.kind == "gemini_web":
+        wish = {"psid": web_accounts.sandbox_psid(), "behaviour": row.behaviour}
+        assert web_accounts.People().tell(wish).behaviour == row.behaviour
+    elif row.kind == "code_assist":
+        params.pop("expire", None)
+        names = code_assist.RUNNING | code_assist.STANDINGS | oauth.NAMES
+        wish = {"login": refresh_token(), "behaviour": row.behaviour, **params}
+        assert Logins(lambda: 0.0).tell(wish, names).name == row.behaviour
+    else:
+        wish = {"key": "k", "behaviour": row.behaviour, "model": "m", **params}
+        assert Behaviours().tell(wish).name == row.behaviour
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
@@ -62,6 +108,16 @@ def test_a_fault_before_content_is_unseen_with_a_second_account() -> None:
         "stream stalls",
         "one malformed event",
         "error in the middle of a stream",
+        "web: a guest answers in a stream",
+        "web: silence in the middle",
+        "web: connection cut in the middle",
+        "web: answer ends early",
+        "xai: 403 against the rules",
+        "xai: 400 prompt too long",
+        "xai: stream cut after content",
+        "xai: stream ends without a finish",
+        "xai: stream stalls",
+        "xai: error in the middle of a stream",
     }
 
 
@@ -73,7 +129,7 @@ def test_faults_after_content_end_in_one_frame_and_are_in_the_usage_log() -> Non
         if row.expected(form, alone=True).status == 200
         and row.expected(form, alone=True).codes
     ]
-    assert len(framed) == 5
+    assert len(framed) == 13
     assert all(row.forms == STREAMS and row.ledger for row in framed)
 
 

@@ -8,17 +8,13 @@ import httpx
 import pytest
 
 from accounts.models import Account
-from proxy.faultlab.stand import (
-    LABEL,
-    MODEL,
-    OTHER_MODEL,
-    Stand,
-    StandBroken,
-    eventually,
-)
+from proxy.faultlab.credentials import PROVIDERS
+from proxy.faultlab.row import Kind
+from proxy.faultlab.stand import LABEL, Stand, StandBroken, eventually
 from proxy.models import Route
 
 GATEWAY, SANDBOX = "http://gateway.test", "http://127.0.0.1:8199"
+WEB = "http://127.0.0.1:8198"
 
 
 def secret(account: Account) -> str:
@@ -50,7 +46,7 @@ def asked() -> Asked:
 
 @pytest.fixture
 def stand(db: None, asked: Asked) -> Iterator[Stand]:
-    with Stand(f"{GATEWAY}/", "gp-token", f"{SANDBOX}/") as made:
+    with Stand(f"{GATEWAY}/", "gp-token", f"{SANDBOX}/", f"{WEB}/") as made:
         for client in (made.gateway, made.sandbox):
             client._transport.close()
             client._transport = httpx.MockTransport(asked)
@@ -88,6 +84,42 @@ def test_the_sandbox_is_told_about_an_accounts_key(stand: Stand, asked: Asked) -
     assert request.url.path == "/sandbox/keys"
     assert body["key"] == secret(account)
     assert (body["behaviour"], body["limit"]) == ("perday", 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "where", "field", "begins"),
+    [
+        ("gemini_web", f"{WEB}/sandbox/accounts", "psid", "g.a000Sandbox-ok-"),
+        ("code_assist", f"{SANDBOX}/sandbox/logins", "login", "1//0gSandbox-ok-"),
+        ("xai", f"{SANDBOX}/sandbox/keys", "key", "xai-Sandbox-ok-"),
+    ],
+)
+def test_each_kind_is_told_of_by_what_its_provider_knows(
+    stand: Stand, asked: Asked, kind: Kind, where: str, field: str, begins: str
+) -> None:
+    account = stand.add(kind)
+    stand.tell(account, "slow", {})
+    [request] = asked.requests
+    body = httpx.Response(200, content=request.content).json()
+    assert (str(request.url), body["behaviour"]) == (where, "slow")
+    assert body[field].startswith(begins)
+    assert body[field] in secret(account)
+
+
+def test_accounts_are_reached_where_their_provider_is(stand: Stand) -> None:
+    assert stand.add("xai").base_url == f"{SANDBOX}/api.x.ai"
+    assert stand.add("code_assist").base_url == SANDBOX
+    made = [stand.add("gemini_web").pk for _ in range(2)]
+    rows = Account.objects.filter(pk__in=made)
+    ways = [row.proxy_url.reveal() for row in rows]
+    assert ways[0] != ways[1]
+    assert {httpx.URL(way).netloc for way in ways} == {httpx.URL(WEB).netloc}
+
+
+def test_a_web_account_needs_the_web_sandbox(stand: Stand) -> None:
+    stand.web_url = ""
+    with pytest.raises(StandBroken, match=r"gemini\.google\.com does not run"):
+        stand.add("gemini_web")
 
 
 def test_a_behaviour_that_the_sandbox_refuses_breaks_the_stand(
@@ -138,15 +170,19 @@ def test_it_waits_until_the_gateway_lists_a_new_mark(
     assert set(asked.paths()) == {"GET /v1/models"}
 
 
-def test_each_time_it_settles_the_model_has_a_name_of_its_own(stand: Stand) -> None:
+@pytest.mark.parametrize("kind", PROVIDERS)
+def test_each_time_it_settles_the_model_has_a_name_of_its_own(
+    stand: Stand, kind: Kind
+) -> None:
     names = []
     for _ in range(3):
-        stand.settle()
+        stand.settle(kind)
         names.append(stand.model)
     assert len({*names, stand.other_model}) == 4
     served = {route.name: route.targets.first() for route in Route.objects.all()}
-    assert served[stand.model].upstream_model == MODEL
-    assert served[stand.other_model].upstream_model == OTHER_MODEL
+    targets = [served[name] for name in (stand.model, stand.other_model)]
+    assert [target.kind for target in targets] == [kind, kind]
+    assert tuple(target.upstream_model for target in targets) == PROVIDERS[kind].models
     assert not served.keys() & set(names[:-1])
 
 
