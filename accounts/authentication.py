@@ -125,6 +125,7 @@ def _caller(user: User, token: Token | None) -> Caller:
         token_name=token.name if token else "",
         scope="operator" if token and token.scope == "operator" else "api",
         plan=plan.name if plan else "",
+        remove_mark=token.remove_mark if token else None,
         **({"limits": plan.limits()} if plan else {}),
     )
 

@@ -29,6 +29,8 @@ class Caller:
     token_name: str = ""
     scope: Scope = "api"
     plan: str = ""
+    #: Whether the token wants the corner mark off its pictures; None if it does not say.
+    remove_mark: bool | None = None
     limits: Limits = field(default_factory=Limits)
     guest: str = ""
 

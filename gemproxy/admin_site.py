@@ -23,6 +23,9 @@ MENU = {
             "accounts.usagerecord",
         ),
     ],
+    "Pictures": [
+        ("Gallery", "photo_library", "imaging_image_changelist", "imaging.image"),
+    ],
     "Callers": [
         ("Users", "group", "accounts_user_changelist", "accounts.user"),
         ("Tokens", "vpn_key", "accounts_token_changelist", "accounts.token"),

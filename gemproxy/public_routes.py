@@ -39,6 +39,9 @@ PUBLIC_ROUTES = (
     PublicRoute("POST", "/admin/logout/", "leaving needs no leave"),
     PublicRoute("GET", "/static/*", "styles, scripts and icons hold no data"),
     PublicRoute("GET", "/admin/jsi18n/", "words of Django's own, no data"),
+    PublicRoute(
+        "GET", "/images/*", "the address is the key: signed, or a name nobody guesses"
+    ),
 )
 
 

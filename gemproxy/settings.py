@@ -8,12 +8,15 @@ from urllib.parse import urlsplit
 
 import dj_database_url
 
+from gemproxy.appearance import UNFOLD as UNFOLD
 from gemproxy.lib.env import BadSetting, Env
 from gemproxy.lib.keyfiles import (
     new_encryption_key,
     private_folder,
     stored_secret,
 )
+from gemproxy.lib.mail import read_mail, sender
+from gemproxy.logs import logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENV = Env.load(BASE_DIR)
@@ -70,6 +73,7 @@ ADMIN_AUTH_TOKEN = ENV.secret("ADMIN_AUTH_TOKEN")
 
 # Upstreams ----------------------------------------------------------------------
 DEFAULT_MODEL = ENV.text("DEFAULT_MODEL", "gemini-3-flash-preview")
+DEFAULT_IMAGE_MODEL = ENV.text("DEFAULT_IMAGE_MODEL", "gemini-2.5-flash-image")
 GEMINI_BASE_URL = ENV.text(
     "GEMINI_BASE_URL", "https://generativelanguage.googleapis.com", "PROXY_URL"
 ).rstrip("/")
@@ -78,6 +82,10 @@ CODE_ASSIST_BASE_URL = ENV.text(
     "CODE_ASSIST_BASE_URL", "https://cloudcode-pa.googleapis.com"
 ).rstrip("/")
 OAUTH_TOKEN_URL = ENV.text("OAUTH_TOKEN_URL", "https://oauth2.googleapis.com/token")
+CODE_ASSIST_DAILY_LIMITS = ENV.counts(
+    "CODE_ASSIST_DAILY_LIMITS",
+    "gemini-2.5-pro=100, gemini-2.5-pro-preview*=1000, gemini-2.5-flash=1000",
+)
 GEMINI_CLI_CLIENT_ID = ENV.text("GEMINI_CLI_CLIENT_ID")
 GEMINI_CLI_CLIENT_SECRET = ENV.secret("GEMINI_CLI_CLIENT_SECRET")
 XAI_BASE_URL = ENV.text("XAI_BASE_URL", "https://api.x.ai").rstrip("/")
@@ -90,6 +98,7 @@ SECURE_1PSIDTS = ENV.secret("SECURE_1PSIDTS")
 SECURE_1PSIDCC = ENV.secret("SECURE_1PSIDCC")
 GEMINI_WEB_CONCURRENCY = ENV.integer("GEMINI_WEB_CONCURRENCY", 1)
 GEMINI_WEB_CA_FILE = ENV.text("GEMINI_WEB_CA_FILE")
+GEMINI_WEB_REUSE_CHATS = ENV.flag("GEMINI_WEB_REUSE_CHATS")
 UPSTREAM_CONNECT_SECONDS = ENV.seconds("UPSTREAM_CONNECT_SECONDS", 10)
 UPSTREAM_FIRST_BYTE_SECONDS = ENV.seconds("UPSTREAM_FIRST_BYTE_SECONDS", 120)
 UPSTREAM_IDLE_SECONDS = ENV.seconds("UPSTREAM_IDLE_SECONDS", 60)
@@ -105,6 +114,47 @@ QUEUE_MAX_WAITING = ENV.integer("QUEUE_MAX_WAITING", 1000)
 PROBE_AFTER_FAILURE = ENV.flag("PROBE_AFTER_FAILURE", True)
 PROBE_DELAY_SECONDS = ENV.seconds("PROBE_DELAY_SECONDS", 30)
 
+# Pictures -------------------------------------------------------------------------
+IMAGE_STORAGE_TYPE = ENV.choice(
+    "IMAGE_STORAGE_TYPE", "local", ("local", "memory", "s3", "tencent", "qiniu")
+)
+IMAGE_STORAGE_DIR = Path(ENV.text("IMAGE_STORAGE_DIR") or VAR_DIR / "images").resolve()
+IMAGE_PUBLIC_URLS = ENV.flag("IMAGE_PUBLIC_URLS")
+IMAGE_URL_SECONDS = ENV.seconds("IMAGE_URL_SECONDS", 7 * 24 * 3600)
+IMAGE_RETENTION_DAYS = ENV.integer("IMAGE_RETENTION_DAYS", 30, most=36_500)
+IMAGE_MAX_PER_CALLER = ENV.integer("IMAGE_MAX_PER_CALLER", 0)
+IMAGE_KEEP_PROMPTS = ENV.flag("IMAGE_KEEP_PROMPTS", True)
+IMAGE_KEEP_ORIGINALS = ENV.flag("IMAGE_KEEP_ORIGINALS")
+HISTORY_IMAGE_SUBMIT_TYPE = ENV.choice(
+    "HISTORY_IMAGE_SUBMIT_TYPE", "last", ("last", "all")
+)
+IMAGE_KEEP_SECONDS = ENV.seconds("IMAGE_KEEP_SECONDS", 600)
+IMAGE_THREADS = ENV.integer("IMAGE_THREADS", 4, least=1)
+ENABLE_WATERMARK_REMOVAL = ENV.flag("ENABLE_WATERMARK_REMOVAL", True)
+IMAGES_IN_CHAT = ENV.choice(
+    "IMAGES_IN_CHAT", "auto", ("auto", "images", "markdown", "data_url", "both")
+)
+MEMORY_MAX_IMAGE_NUMBER = ENV.integer("MEMORY_MAX_IMAGE_NUMBER", 1000, least=1)
+MEMORY_MAX_IMAGE_BYTES = ENV.integer("MEMORY_MAX_IMAGE_BYTES", 1 << 30, least=1)
+S3_ENDPOINT_URL = ENV.text("S3_ENDPOINT_URL").rstrip("/")
+S3_ACCESS_KEY_ID = ENV.secret("S3_ACCESS_KEY_ID")
+S3_SECRET_ACCESS_KEY = ENV.secret("S3_SECRET_ACCESS_KEY")
+S3_BUCKET = ENV.text("S3_BUCKET")
+S3_REGION = ENV.text("S3_REGION")
+S3_PREFIX = ENV.text("S3_PREFIX")
+S3_PUBLIC_URL = ENV.text("S3_PUBLIC_URL").rstrip("/")
+S3_PRESIGNED_URLS = ENV.flag("S3_PRESIGNED_URLS")
+TENCENT_SECRET_ID = ENV.secret("TENCENT_SECRET_ID")
+TENCENT_SECRET_KEY = ENV.secret("TENCENT_SECRET_KEY")
+TENCENT_REGION = ENV.text("TENCENT_REGION")
+TENCENT_BUCKET = ENV.text("TENCENT_BUCKET")
+TENCENT_DOMAIN = ENV.text("TENCENT_DOMAIN")
+QINIU_ACCESS_KEY = ENV.secret("QINIU_ACCESS_KEY")
+QINIU_SECRET_KEY = ENV.secret("QINIU_SECRET_KEY")
+QINIU_BUCKET_NAME = ENV.text("QINIU_BUCKET_NAME")
+QINIU_BUCKET_DOMAIN = ENV.text("QINIU_BUCKET_DOMAIN")
+QINIU_PRIVATE = ENV.flag("QINIU_PRIVATE")
+
 # The API paths --------------------------------------------------------------------
 MAX_BODY_BYTES = ENV.integer("MAX_BODY_BYTES", 64 * 1024 * 1024, least=1024)
 MAX_BODIES_IN_FLIGHT_BYTES = ENV.integer(
@@ -116,6 +166,22 @@ MAX_MEDIA_BYTES = ENV.integer("MAX_MEDIA_BYTES", 20 * 1024 * 1024, least=1024)
 LEDGER_WAIT_MS = ENV.integer("LEDGER_WAIT_MS", 500)
 USAGE_RETENTION_DAYS = ENV.integer("USAGE_RETENTION_DAYS", 90, least=1)
 LOG_LEVEL = ENV.choice("LOG_LEVEL", "INFO", LOG_LEVELS)
+
+# Upkeep and alerts ----------------------------------------------------------------
+FAILING_ACCOUNT_DAYS = ENV.integer("FAILING_ACCOUNT_DAYS", 7, most=60)
+# Render and Hugging Face put a service without visitors to sleep.
+_SLEEPS = bool(ENV.text("RENDER") or ENV.text("SPACE_ID"))
+KEEP_ALIVE_INTERVAL = ENV.integer("KEEP_ALIVE_INTERVAL", 10 * _SLEEPS, most=1440)
+ALERT_WEBHOOK_URL = ENV.secret("ALERT_WEBHOOK_URL")
+ALERT_EMAILS = ENV.items("ALERT_EMAILS")
+EMAIL_URL = ENV.secret("EMAIL_URL")
+_MAIL = read_mail(EMAIL_URL)
+EMAIL_BACKEND, EMAIL_TIMEOUT = _MAIL.backend, 20
+EMAIL_HOST, EMAIL_PORT = _MAIL.host, _MAIL.port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL.user, _MAIL.password
+EMAIL_USE_SSL, EMAIL_USE_TLS = _MAIL.use_ssl, _MAIL.use_tls
+ALERT_FROM = sender(ENV.text("ALERT_FROM"), _MAIL.user, PUBLIC_URL)
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = ALERT_FROM
 
 # Database and live state ------------------------------------------------------------
 DATABASE_URL = ENV.secret("DATABASE_URL") or f"sqlite:///{VAR_DIR / 'gemproxy.sqlite3'}"
@@ -234,6 +300,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "django_q",
     "accounts.apps.AccountsConfig",
+    "imaging.apps.ImagingConfig",
     "proxy.apps.ProxyConfig",
     "gemproxy.apps.GemproxyConfig",
 ]
@@ -323,53 +390,4 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
 }
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {
-            "()": "gemproxy.lib.redaction.RedactingFormatter",
-            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
-        }
-    },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": LOG_LEVEL},
-    "loggers": {
-        "django.request": {"level": "ERROR"},
-        # Strangers send any Host they like: a 400 is enough, without a traceback.
-        "django.security.DisallowedHost": {"level": "CRITICAL"},
-        "django-q": {"handlers": ["console"], "level": "WARNING", "propagate": False},
-        "uvicorn": {"handlers": ["console"], "level": "WARNING", "propagate": False},
-    },
-}
-
-# The admin's look; the menu is in gemproxy.admin_site.
-UNFOLD = {
-    "SITE_TITLE": "gemproxy",
-    "SITE_HEADER": "gemproxy",
-    "SITE_SUBHEADER": "Gateway",
-    "SITE_SYMBOL": "hub",
-    "SITE_URL": "/tokens/",
-    "SITE_FAVICONS": [
-        {"rel": "icon", "type": "image/svg+xml", "href": "gemproxy.admin_site.mark"}
-    ],
-    "SHOW_VIEW_ON_SITE": False,
-    "DASHBOARD_CALLBACK": "proxy.admin.dashboard.context",
-    "STYLES": ["gemproxy.admin_site.style_sheet"],
-    "SIDEBAR": {"navigation": "gemproxy.admin_site.navigation"},
-    "COLORS": {
-        "primary": {
-            "50": "oklch(98.4% .014 180.72)",
-            "100": "oklch(95.3% .051 180.801)",
-            "200": "oklch(91% .096 180.426)",
-            "300": "oklch(85.5% .138 181.071)",
-            "400": "oklch(77.7% .152 181.912)",
-            "500": "oklch(70.4% .14 182.503)",
-            "600": "oklch(51.1% .096 186.391)",
-            "700": "oklch(43.7% .078 188.216)",
-            "800": "oklch(38.6% .063 188.416)",
-            "900": "oklch(27.7% .046 192.524)",
-            "950": "oklch(20% .035 193)",
-        }
-    },
-}
+LOGGING = logging_config(LOG_LEVEL)

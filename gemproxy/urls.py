@@ -12,6 +12,8 @@ from proxy.pages.home import home
 urlpatterns = [
     path("", guarded(home), name="home"),
     path("", include("accounts.pages.urls")),
+    path("images/", include("imaging.urls")),
+    path("pictures/", include("imaging.gallery_urls")),
     path(
         "setup/<str:token>/",
         guarded(SetUp.as_view(is_valid=redeem_is_valid, close=close_setup)),

@@ -15,6 +15,18 @@ Method = Literal[
 Repair = Callable[[str, dict[str, Any]], dict[str, Any] | None]
 
 
+@dataclass(slots=True)
+class Audience:
+    """Who waits for an answer; the calls that serve one request share it.
+
+    ``asked`` tells that an account was asked for it. ``gone`` tells that its client
+    went away, and that it is finished for one who asks again.
+    """
+
+    asked: bool = False
+    gone: bool = False
+
+
 @dataclass(slots=True, kw_only=True)
 class Call:
     """A request in the middle language.
@@ -27,7 +39,9 @@ class Call:
     that the provider refused, once. ``is_part`` marks one of several calls that serve
     one request, which was admitted as a whole. ``route`` takes the place of the
     catalog's for a ``relay``, whose body is a request in the provider's own dialect.
-    ``sticky`` names calls that one account should serve, where that helps.
+    ``sticky`` names calls that one account should serve, where that helps. ``finish``
+    makes of each picture in the answer what the caller is to get; it runs in a thread,
+    takes and returns a ``Picture`` of ``imaging.decoding``.
     """
 
     request_id: str
@@ -47,6 +61,8 @@ class Call:
     is_part: bool = False
     route: Any = None
     sticky: str = ""
+    finish: Callable[[Any], Any] | None = None
+    audience: Audience | None = None
 
 
 @dataclass(slots=True)

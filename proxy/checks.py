@@ -122,14 +122,6 @@ def _is_email(address: str) -> bool:
 def check_xai(**_: Any) -> list[CheckMessage]:
     """Report settings of the xAI surface that cannot work or let everybody in."""
     found: list[CheckMessage] = []
-    if settings.XAI_RESPONSE_FORMAT == "b64_json":
-        found.append(
-            Error(
-                "XAI_RESPONSE_FORMAT=b64_json needs an image storage; there is none.",
-                hint="Set XAI_RESPONSE_FORMAT=url, or leave it out.",
-                id="gemproxy.E020",
-            )
-        )
     for network in settings.XAI_CALLER_IPS:
         try:
             ipaddress.ip_network(network, strict=False)

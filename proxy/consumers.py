@@ -7,6 +7,7 @@ time on a socket.
 """
 
 import asyncio
+import io
 import logging
 from contextlib import aclosing
 from importlib import import_module
@@ -18,6 +19,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.contrib.auth import get_user
 from django.contrib.sessions.backends.base import SessionBase
+from django.core.handlers.asgi import ASGIRequest
 from django.http import parse_cookie
 
 from accounts.authentication import credentials, person
@@ -98,9 +100,9 @@ class ChatConsumer(AsyncWebsocketConsumer):
                 await self.close(code=REFUSED, reason="The API token has ended.")
                 return
             body = {**message, "stream": True}
-            chat = await read_chat(body, str(self.caller.user_id))
+            chat = await read_chat(body, self.caller)
             call = self._call(chat_fields(chat))
-            stream = ChatStream(style_of(chat))
+            stream = ChatStream(style_of(chat, as_request(self.scope)))
             await self._say_all(stream.start_payloads())
             async with aclosing(stream_copies(runtime.gateway, call)) as batches:
                 async for batch in batches:
@@ -147,6 +149,12 @@ async def find_caller(scope: dict[str, Any]) -> Caller | None:
     if not key or not _same_origin(headers):
         return None
     return await db.run(session_caller, key)
+
+
+def as_request(scope: dict[str, Any]) -> ASGIRequest:
+    """Return the handshake as the HTTP request that it was."""
+    scheme = "https" if scope.get("scheme") == "wss" else "http"
+    return ASGIRequest({**scope, "method": "GET", "scheme": scheme}, io.BytesIO())
 
 
 def session_caller(key: str) -> Caller | None:

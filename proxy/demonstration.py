@@ -13,8 +13,8 @@ from accounts.authentication import find_caller
 from accounts.credentials.cookies import WebCookies
 from accounts.models import Token, User
 from gemproxy import setup
-from proxy.cli_logins import Where, import_logins
-from proxy.imports import import_secrets
+from proxy.cli_logins import import_logins
+from proxy.imports import Where, import_secrets
 from proxy.sandbox.keys import sandbox_key
 from proxy.sandbox.logins import sandbox_login
 from proxy.sandbox.web_accounts import sandbox_psid, sandbox_psidts
@@ -40,8 +40,8 @@ def seed(web_port: int | None = None) -> Credentials:
     ``web_port`` is that of the sandbox's gemini.google.com.
     """
     keys = [sandbox_key("ok", number) for number in range(1, ACCOUNTS + 1)]
-    import_secrets("gemini_api", keys, label="Sandbox")
-    import_secrets("xai", [xai_key()], label="Sandbox xAI")
+    import_secrets("gemini_api", keys, Where(label="Sandbox"))
+    import_secrets("xai", [xai_key()], Where(label="Sandbox xAI"))
     import_logins(json.dumps(sandbox_login()), Where(label="Sandbox CLI"))
     if web_port is not None:
         _web_account(web_port)

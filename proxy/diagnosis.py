@@ -18,8 +18,12 @@ from gemproxy import migrating, setup
 from gemproxy.lib import clock
 from gemproxy.lib.redaction import redact
 from gemproxy.lib.secrets import SecretUnreadable
+from imaging import trial
+from imaging.storages.kinds import lacking
 from proxy import schedules
+from proxy.alerts.channels import in_use
 from proxy.errors import Fault
+from proxy.models import Alert
 from proxy.scheduling.account_rows import config_of
 from proxy.scheduling.pool import make_adapter
 from proxy.spool import REFUSED, SUFFIX, spool_folder
@@ -52,11 +56,18 @@ def examine() -> Iterator[Finding]:
     yield from configuration()
     yield from var_folder()
     yield from redis_server()
+    yield from image_storage()
     database = list(databases())
     yield from database
     if any(finding.level == "FAIL" for finding in database):
         return
-    for check in (operator, stored_secrets, declared_schedules, ledger_spool):
+    for check in (
+        operator,
+        stored_secrets,
+        declared_schedules,
+        alert_channels,
+        ledger_spool,
+    ):
         yield from check()
 
 
@@ -113,6 +124,20 @@ def redis_server() -> Iterator[Finding]:
         )
         return
     yield Finding(level="OK", subject="Redis", text="answers")
+
+
+def image_storage() -> Iterator[Finding]:
+    """Have the storage of pictures take, give and delete one."""
+    if lacking(settings.IMAGE_STORAGE_TYPE):
+        return  # The configuration's finding says which settings it needs.
+    try:
+        text = trial.round_trip()
+    except trial.TrialFailed as failed:
+        yield Finding(
+            level="FAIL", subject="pictures", text=str(failed), advice=failed.advice
+        )
+        return
+    yield Finding(level="OK", subject="pictures", text=text)
 
 
 def databases() -> Iterator[Finding]:
@@ -208,6 +233,14 @@ def declared_schedules() -> Iterator[Finding]:
             text=f"overdue: {', '.join(sorted(row.name for row in late))}",
             advice="the job worker does not run: start `serve` (or `--only jobs`)",
         )
+    broken = [f"{row.name or row.pk}: {why}" for row, why in schedules.broken_rows()]
+    if broken:
+        yield Finding(
+            level="FAIL",
+            subject="schedules",
+            text=f"cannot run: {'; '.join(broken)}",
+            advice="run: manage.py sync_schedules; correct or delete those of your own",
+        )
     failing = sorted(name for name, row in stored.items() if _failed_last(row))
     if failing:
         yield Finding(
@@ -216,11 +249,30 @@ def declared_schedules() -> Iterator[Finding]:
             text=f"failed at the last run: {', '.join(failing)}",
             advice="see Failed jobs in admin",
         )
-    if not missing and not late and not failing:
+    if not missing and not late and not broken and not failing:
         yield Finding(level="OK", subject="schedules", text=f"{len(stored)} on time")
 
 
+def alert_channels() -> Iterator[Finding]:
+    """Say who is told of trouble, and whether the last alerts reached them."""
+    names = [Alert.Channel(name).label.lower() for name in in_use()]
+    failed = Alert.objects.filter(next_try_at__isnull=False).exclude(error="").first()
+    if failed is not None:
+        yield Finding(
+            level="WARN",
+            subject="alerts",
+            text=f"not delivered by {failed.get_channel_display()}: {failed.error}",
+            advice="correct ALERT_WEBHOOK_URL or EMAIL_URL; try it with:"
+            " manage.py send_test_alert",
+        )
+        return
+    text = f"sent by {' and '.join(names)}" if names else "nobody is told of trouble"
+    yield Finding(level="OK", subject="alerts", text=text)
+
+
 def _overdue(row: Schedule) -> bool:
+    if not row.repeats or row.next_run is None:
+        return False
     return (clock.now() - row.next_run).total_seconds() > OVERDUE_SECONDS
 
 

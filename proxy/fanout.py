@@ -1,18 +1,19 @@
 """Several answers to one request (n > 1).
 
 Models that make several candidates do so in one call. Those that refuse are asked
-several times at once; each asking is a call of its own with its own usage row.
+several times at once; each asking is a call of its own with its own usage row. Pictures
+are always asked for so: each may come from another account.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 from proxy import limits
 from proxy.calls import Call, Event
-from proxy.errors import UpstreamRefused
+from proxy.errors import Fault, UpstreamRefused
 from proxy.gateway import Batches, Gateway
 from proxy.tasks import gather, stop_all
 from proxy.wire.gemini import merge_candidates
@@ -51,6 +52,41 @@ async def stream_copies(gateway: Gateway, call: Call) -> Batches:
     async with limits.place(call), aclosing(parts) as batches:
         async for batch in batches:
             yield batch
+
+
+async def answer_apart(gateway: Gateway, call: Call) -> tuple[list[Event], list[Fault]]:
+    """Ask ``call.copies`` times at once; return the answers, and why others failed.
+
+    The request is admitted once, for all of them. Raises the fault that refuses it, or
+    that ended its only call; several faults are returned even if nothing was answered.
+    """
+    if call.copies == 1:
+        return [await gateway.answer(call)], []
+    async with _admitted(gateway, call):
+        found = await gather(*(_outcome(gateway, one) for one in _apart(call)))
+    answers = [one for one in found if isinstance(one, Event)]
+    return answers, [one for one in found if isinstance(one, Fault)]
+
+
+@asynccontextmanager
+async def _admitted(gateway: Gateway, call: Call) -> AsyncIterator[None]:
+    """Let a request in whose parts are calls of their own; note it if it is refused."""
+    try:
+        try:
+            await limits.admit(call, gateway.catalog.resolve(call.model).name)
+        except Fault as fault:
+            await gateway.refuse(call, fault)
+            raise
+        yield
+    finally:
+        await limits.leave(call)
+
+
+async def _outcome(gateway: Gateway, call: Call) -> Event | Fault:
+    try:
+        return await gateway.answer(call)
+    except Fault as fault:
+        return fault
 
 
 async def _interleave(

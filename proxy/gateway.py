@@ -7,8 +7,9 @@ is durable before the last byte leaves, also when the client has gone away.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
+from typing import Any
 
 from django.conf import settings
 
@@ -18,11 +19,14 @@ from proxy.catalog import Catalog
 from proxy.dispatch import Dispatch
 from proxy.errors import BadAnswer, Busy, Fault, StreamCut, UpstreamFault
 from proxy.ledger import Ledger
+from proxy.pictures import Pictures
 from proxy.scheduling.guard import Listener
 from proxy.scheduling.pool import Lease, Pool
+from proxy.shelf import Shelf
 from proxy.tasks import Tasks
 from proxy.trips import EMPTY, Trip
 from proxy.upstreams.base import Order, Timeouts
+from proxy.wire.image_orders import fitted
 from proxy.wire.repeated_finish import RepeatedFinish
 
 logger = logging.getLogger(__name__)
@@ -39,12 +43,15 @@ class Gateway:
         pool: Pool,
         ledger: Ledger,
         listener: Listener | None = None,
+        pictures: Pictures | None = None,
     ) -> None:
         self.catalog = catalog
         self.pool = pool
         self.ledger = ledger
         self.tasks = Tasks()
+        self.shelf = Shelf(self.tasks)
         self.dispatch = Dispatch(pool, listener)
+        self.pictures = pictures or Pictures()
 
     async def answer(self, call: Call) -> Event:
         """Return the whole answer of a call; raise the fault that ended it."""
@@ -106,6 +113,7 @@ class Gateway:
 
     async def _close(self, trip: Trip) -> None:
         self.dispatch.left(trip)
+        trip.close()
         try:
             await limits.leave(trip.call)
         finally:
@@ -124,6 +132,8 @@ class Gateway:
                 continue
             self.dispatch.shown(trip, lease)
             self.dispatch.answered(trip, lease)
+            if self.pictures.concerns([event]):
+                (event,) = await self.pictures.develop(trip, [event])
             return event
 
     async def _try_stream(self, trip: Trip) -> Batches:
@@ -150,10 +160,13 @@ class Gateway:
         async with aclosing(source), aclosing(_to_finish(trip, source)) as batches:
             async for batch in batches:
                 trip.see(batch)
+                seen = batch
+                if self.pictures.concerns(batch):
+                    seen = await self.pictures.develop(trip, batch)
                 if shown:
-                    yield batch
+                    yield seen
                     continue
-                held += batch
+                held += seen
                 if self._shows(trip):
                     shown = True
                     yield held
@@ -190,12 +203,16 @@ class Gateway:
 
     def _order(self, trip: Trip) -> Order:
         assert trip.lease is not None  # noqa: S101
+        target = trip.lease.target
+        body: Mapping[str, Any] = trip.body
+        if trip.call.method == "generateContent":
+            body = fitted(body, target.upstream_model, target.image_size)
         return Order(
             method=trip.call.method,
-            model=trip.lease.target.upstream_model,
-            body=trip.body,
+            model=target.upstream_model,
+            body=body,
             timeouts=timeouts(trip.remaining(), trip.call.stream),
-            emulates=trip.lease.target.emulates,
+            emulates=target.emulates,
         )
 
 

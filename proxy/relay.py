@@ -88,6 +88,7 @@ async def stream(gateway: Gateway, call: Call, account: AccountConfig) -> Batche
 async def _told(gateway: Gateway, call: Call, account: AccountConfig) -> Batches:
     """Admit, ask, and settle: the last chunks wait for the usage row."""
     trip = Trip(call)
+    trip.route = call.route
     last: list[Event] = []
     try:
         if not gateway.ledger.healthy:
@@ -99,10 +100,13 @@ async def _told(gateway: Gateway, call: Call, account: AccountConfig) -> Batches
                     yield last
                     last = []
                 trip.see(batch)
+                seen = batch
+                if gateway.pictures.concerns(batch):
+                    seen = await gateway.pictures.develop(trip, batch)
                 if trip.progress.complete:
-                    last = batch
+                    last = seen
                 else:
-                    yield batch
+                    yield seen
         if call.stream and trip.progress.has_content and not trip.progress.complete:
             raise StreamCut
     except AccountRefused as fault:

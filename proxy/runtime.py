@@ -88,6 +88,7 @@ class Runtime:
         self.started, self._starting = False, None
         gateway = self.gateway
         await self._prober.stop()
+        gateway.shelf.close()
         left = await gateway.tasks.finish(SETTLE_SECONDS)
         if left:
             logger.warning("%d requests did not settle in time", left)

@@ -101,6 +101,8 @@ class Trip:
     def begin(self, lease: Lease) -> None:
         """Start an attempt: nothing of an earlier one counts any more."""
         self.lease = lease
+        if self.call.audience is not None:
+            self.call.audience.asked = True
         self.tried.add(lease.account.id)
         self.progress = Progress()
         self._first = None
@@ -181,6 +183,12 @@ class Trip:
         self.outcome = UsageRecord.Outcome.CANCELLED
         self._reason = "sibling_failed" if reason == SIBLING else "client_closed"
         self._close_attempt(self._reason)
+
+    def close(self) -> None:
+        """Note, at the end, that nobody was left to hear an answer."""
+        audience = self.call.audience
+        if audience and audience.gone and self.outcome == UsageRecord.Outcome.OK:
+            self.cancel()
 
     def _close_attempt(self, code: str) -> None:
         """Give an attempt that nobody ended its length and code."""

@@ -38,7 +38,7 @@ def test_every_model_of_ours_with_a_list_is_in_the_menu(operator: Any) -> None:
         for item in group["items"]
     }
     for model in admin.site._registry:
-        if model._meta.app_label in ("accounts", "proxy"):
+        if model._meta.app_label in ("accounts", "imaging", "proxy"):
             assert f"/admin/{model._meta.app_label}/{model._meta.model_name}/" in links
 
 

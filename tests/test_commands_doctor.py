@@ -15,6 +15,7 @@ from accounts.models import Account, User
 from gemproxy.lib import clock
 from proxy import diagnosis, schedules
 from proxy.errors import AccountRefused
+from proxy.models import Alert
 from proxy.spool import Spool, spool_folder
 from proxy.upstreams.base import AccountConfig
 
@@ -271,3 +272,56 @@ def test_without_live_nobody_is_called(
 ) -> None:
     doctor()
     assert probing == []
+
+
+def test_a_switched_off_schedule_is_not_overdue(
+    healthy: Account, doctor: Callable[..., list[str]]
+) -> None:
+    long_ago = clock.now() - datetime.timedelta(days=9)
+    Schedule.objects.filter(repeats=0).update(next_run=long_ago)
+    assert Schedule.objects.filter(next_run=long_ago).exists()
+    assert line(doctor(), "schedules").startswith("OK")
+
+
+def test_a_schedule_that_cannot_run_is_a_failure(
+    healthy: Account, doctor: Callable[..., list[str]]
+) -> None:
+    Schedule.objects.create(
+        name="mine",
+        func="os.no_such_function",
+        next_run=clock.now() + datetime.timedelta(hours=1),
+    )
+    found = line(doctor(), "schedules")
+    assert found.startswith("FAIL")
+    assert "mine: " in found
+
+
+def test_doctor_says_who_is_told_of_trouble(
+    healthy: Account, doctor: Callable[..., list[str]], settings: Any
+) -> None:
+    assert line(doctor(), "alerts") == "OK   alerts: nobody is told of trouble"
+    settings.ALERT_WEBHOOK_URL = "https://hooks.example.org/hidden-word"
+    settings.ALERT_EMAILS = ["olga@example.org"]
+    settings.EMAIL_URL = "smtp://mail.example.org"
+    assert line(doctor(), "alerts") == "OK   alerts: sent by webhook and e-mail"
+
+
+def test_an_alert_that_was_not_delivered_is_a_warning(
+    healthy: Account, doctor: Callable[..., list[str]]
+) -> None:
+    Alert.objects.create(
+        channel="webhook", key="a", text="", at=clock.now(), error="answered 404"
+    )
+    found = line(doctor(), "alerts")
+    assert found.startswith("WARN")
+    assert "answered 404" in found
+    assert "send_test_alert" in found
+
+
+def test_a_webhook_that_is_no_address_is_a_failure_without_the_address(
+    healthy: Account, doctor: Callable[..., list[str]], settings: Any
+) -> None:
+    settings.ALERT_WEBHOOK_URL = "hooks.example.org/hidden-word"
+    lines = doctor()
+    assert "ALERT_WEBHOOK_URL is no http" in line(lines, "configuration")
+    assert "hidden-word" not in "".join(lines)

@@ -1,6 +1,6 @@
 """Plans in the admin."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -51,8 +51,16 @@ class PlanForm(forms.ModelForm):
             "description",
             "requests_per_minute",
             "concurrency",
+            "image_days",
+            "images_kept",
             "models",
         )
+        help_texts: ClassVar = {
+            "image_days": "Empty: as long as IMAGE_RETENTION_DAYS says, which also "
+            "is the longest. 0: gone at the next clean-up.",
+            "images_kept": "For each person of this plan; the oldest go first. "
+            "Empty: any number.",
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -72,6 +80,8 @@ class PlanAdmin(ModelAdmin):
         "default",
         "requests_per_minute",
         "concurrency",
+        "image_days",
+        "images_kept",
         "models",
     )
     list_display = (

@@ -46,7 +46,7 @@ class TokenForm(forms.ModelForm):
 
     class Meta:
         model = Token
-        fields = ("user", "name", "scope", "plan", "expires_at")
+        fields = ("user", "name", "scope", "plan", "remove_mark", "expires_at")
 
     def clean_expires_at(self) -> datetime.datetime | None:
         expires_at = self.cleaned_data["expires_at"]
@@ -87,7 +87,7 @@ class TokenAdmin(ModelAdmin):
     def get_fields(
         self, request: HttpRequest, obj: Token | None = None
     ) -> tuple[str, ...]:
-        fields = ("user", "name", "scope", "plan", "expires_at")
+        fields = ("user", "name", "scope", "plan", "remove_mark", "expires_at")
         if obj is None:
             return fields
         return (*fields, "shown_prefix", "state_badge", "created_at", "used")
@@ -113,6 +113,7 @@ class TokenAdmin(ModelAdmin):
             name=obj.name,
             scope=obj.scope,
             plan=obj.plan,
+            remove_mark=obj.remove_mark,
             expires_at=obj.expires_at,
         )
         obj.pk, obj.prefix, obj.created_at = token.pk, token.prefix, token.created_at

@@ -4,15 +4,19 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0004_kinds'),
+        ("accounts", "0004_kinds"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='account',
-            name='ca_pem',
-            field=models.TextField(blank=True, default='', help_text="PEM certificates that this account's connections trust beside the known authorities, for a proxy that opens TLS.", verbose_name='extra certificate authorities'),
+            model_name="account",
+            name="ca_pem",
+            field=models.TextField(
+                blank=True,
+                default="",
+                help_text="PEM certificates that this account's connections trust beside the known authorities, for a proxy that opens TLS.",
+                verbose_name="extra certificate authorities",
+            ),
         ),
     ]

@@ -4,25 +4,39 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0005_account_ca'),
+        ("accounts", "0005_account_ca"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='plan',
-            name='image_days',
-            field=models.PositiveIntegerField(blank=True, help_text='Empty: as long as IMAGE_RETENTION_DAYS says.', null=True, verbose_name='days that pictures are kept'),
+            model_name="plan",
+            name="image_days",
+            field=models.PositiveIntegerField(
+                blank=True,
+                help_text="Empty: as long as IMAGE_RETENTION_DAYS says.",
+                null=True,
+                verbose_name="days that pictures are kept",
+            ),
         ),
         migrations.AddField(
-            model_name='plan',
-            name='images_kept',
-            field=models.PositiveIntegerField(blank=True, help_text='For each person; the oldest go first.', null=True, verbose_name='pictures kept'),
+            model_name="plan",
+            name="images_kept",
+            field=models.PositiveIntegerField(
+                blank=True,
+                help_text="For each person; the oldest go first.",
+                null=True,
+                verbose_name="pictures kept",
+            ),
         ),
         migrations.AddField(
-            model_name='token',
-            name='remove_mark',
-            field=models.BooleanField(blank=True, help_text='From pictures made for this token. Unknown: as the route says.', null=True, verbose_name='remove the corner mark'),
+            model_name="token",
+            name="remove_mark",
+            field=models.BooleanField(
+                blank=True,
+                help_text="From pictures made for this token. Unknown: as the route says.",
+                null=True,
+                verbose_name="remove the corner mark",
+            ),
         ),
     ]

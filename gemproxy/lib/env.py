@@ -68,6 +68,19 @@ class Env:
     def secret_items(self, name: str) -> list[str]:
         return _split(self.secret(name))
 
+    def counts(self, name: str, default: str = "") -> dict[str, int]:
+        """Split a list of ``key=number`` pairs, in its order; "none" is an empty one."""
+        found: dict[str, int] = {}
+        items = self.items(name, default)
+        for item in [] if items == ["none"] else items:
+            key, _, number = (part.strip() for part in item.partition("="))
+            if not key or not (number.isascii() and number.isdigit()):
+                raise BadSetting(f"{name}: {item!r} is not of the form name=number")
+            if key in found:
+                raise BadSetting(f"{name}: {key} is there twice")
+            found[key] = int(number)
+        return found
+
     def choice(self, name: str, default: str, choices: Collection[str]) -> str:
         """Return one of the choices, in whatever case it was written."""
         value = self.text(name, default)

@@ -4,20 +4,26 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('proxy', '0006_web_targets'),
+        ("proxy", "0006_web_targets"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='target',
-            name='emulate_json_schema',
-            field=models.BooleanField(default=False, help_text='Web accounts know no response schema: ask for it in the prompt and check the answer against it.', verbose_name='emulate JSON schema'),
+            model_name="target",
+            name="emulate_json_schema",
+            field=models.BooleanField(
+                default=False,
+                help_text="Web accounts know no response schema: ask for it in the prompt and check the answer against it.",
+                verbose_name="emulate JSON schema",
+            ),
         ),
         migrations.AddField(
-            model_name='target',
-            name='emulate_tools',
-            field=models.BooleanField(default=False, help_text='Web accounts know no tools: describe them in the prompt and read calls from the answer. Less reliable than a model that was trained on them.'),
+            model_name="target",
+            name="emulate_tools",
+            field=models.BooleanField(
+                default=False,
+                help_text="Web accounts know no tools: describe them in the prompt and read calls from the answer. Less reliable than a model that was trained on them.",
+            ),
         ),
     ]

@@ -31,6 +31,8 @@ def options_of(kind: str) -> dict[str, Any]:
     if kind == Account.Kind.GEMINI_WEB:
         chats = LiveChats() if settings.GEMINI_WEB_REUSE_CHATS else None
         return {"ca_file": settings.GEMINI_WEB_CA_FILE, "chats": chats}
+    if kind == Account.Kind.XAI:
+        return {"pictures": settings.XAI_RESPONSE_FORMAT}
     if kind != Account.Kind.CODE_ASSIST:
         return {}
     return {

@@ -68,7 +68,8 @@ class Leasing:
             if not found:
                 break
             wanted = [sharing.candidate(o[1], asked.tokens, now) for o in found]
-            taken = await shared.reserve(wanted, now=now)
+            with _asking(found[0][1]):
+                taken = await shared.reserve(wanted, now=now)
             now = clock.now().timestamp()
             with self._lock:
                 sharing.heed(found, taken, now)
@@ -113,3 +114,16 @@ class Leasing:
             sticky=asked.sticky,
             held=held,
         )
+
+
+@contextlib.contextmanager
+def _asking(slot: Slot) -> Iterator[None]:
+    """Let others see meanwhile that a request is about to come to this slot.
+
+    Those who choose while Redis is asked would all choose the same one.
+    """
+    slot.asked_for += 1
+    try:
+        yield
+    finally:
+        slot.asked_for -= 1

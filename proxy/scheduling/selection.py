@@ -26,7 +26,7 @@ LEAST = 0.05
 def adaptive(slot: Slot, now: float) -> Cost:
     """Prefer what succeeds, is quick, has not just failed, has room and is idle."""
     record = slot.health.record
-    load = 1 + slot.in_flight + RECENT * slot.window.recent()
+    load = 1 + slot.in_flight + slot.asked_for + RECENT * slot.window.recent()
     latency = UNMEASURED if record.latency is None else record.latency
     headroom = slot.window.headroom(now, slot.limits)
     cost = load * (BASE + latency) / (slot.member.weight * max(headroom, LEAST))
@@ -42,12 +42,12 @@ def least_used(slot: Slot, now: float) -> Cost:
     """Prefer what has fewest requests under way, then fewest today."""
     usage = slot.window.usage(now)
     weight = slot.member.weight
-    return slot.in_flight / weight, usage.day_requests / weight
+    return (slot.in_flight + slot.asked_for) / weight, usage.day_requests / weight
 
 
 def round_robin(slot: Slot, now: float) -> Cost:
     """Prefer whoever has waited longest for a turn; heavy ones have more turns."""
-    return slot.turn, 0.0
+    return slot.turn + slot.asked_for * 100 / slot.member.weight, 0.0
 
 
 STRATEGIES: Mapping[str, Callable[[Slot, float], Cost]] = {

@@ -112,6 +112,8 @@ class Slot:
     rest: Rest | None = None
     canary_out: bool = False
     in_flight: int = 0
+    #: Requests that Redis is being asked to take here first.
+    asked_for: int = 0
     turn: float = 0.0
     shared_ends: Sequence[float] = ()
     refused: tuple[str, float] | None = None

@@ -14,7 +14,9 @@ NATIVE_ROOTS = frozenset(
     {"v1beta", "v1alpha", "gemini", "models", "tunedModels", "upload"}
 )
 #: What only OpenAI's clients ask for below /v1.
-OPENAI_PATHS = frozenset({"chat", "embeddings", "images", "responses", "generate"})
+OPENAI_PATHS = frozenset(
+    {"chat", "embeddings", "images", "responses", "generate", "generate-images"}
+)
 
 
 def dialect_of(path: str, headers: Mapping[str, str], query: str = "") -> str:

@@ -10,10 +10,12 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
 from gemproxy.lib.asgi import StreamResponse
+from proxy import delivery
 from proxy.errors import BadRequest, Fault, NotFound
 from proxy.runtime import runtime
 from proxy.surfaces.base import Surface
 from proxy.surfaces.dialects import GEMINI, json_response
+from proxy.surfaces.predictions import predict
 from proxy.surfaces.schema import body
 from proxy.surfaces.streams import Opening, remarked
 from proxy.wire import gemini
@@ -22,7 +24,9 @@ from proxy.wire.json_schemas import GEMINI_ANSWER, GEMINI_REQUEST
 from proxy.wire.repair import repair_signatures
 
 STREAM = "streamGenerateContent"
+PREDICT = "predict"
 METHODS = ("generateContent", "countTokens", "embedContent", "batchEmbedContents")
+OFFERED = (*METHODS, STREAM, PREDICT)
 NEEDS = {
     "countTokens": frozenset({"count_tokens"}),
     "embedContent": frozenset({"embeddings"}),
@@ -41,36 +45,40 @@ class ModelMethod(Surface):
     @extend_schema(
         summary="Call a model method",
         description="generateContent, streamGenerateContent (SSE with `alt=sse`, else "
-        "a JSON array), countTokens, embedContent or batchEmbedContents, in Google's "
-        "own dialect.",
+        "a JSON array), countTokens, embedContent, batchEmbedContents, or predict for "
+        "pictures, in Google's own dialect.",
         parameters=[
             OpenApiParameter("model", str, OpenApiParameter.PATH),
-            OpenApiParameter(
-                "method", str, OpenApiParameter.PATH, enum=[*METHODS, STREAM]
-            ),
+            OpenApiParameter("method", str, OpenApiParameter.PATH, enum=[*OFFERED]),
             OpenApiParameter("alt", str, enum=["sse"]),
         ],
         request=body(GEMINI_REQUEST),
         responses={200: GEMINI_ANSWER},
     )
     async def post(self, request: Request, model: str, method: str) -> HttpResponseBase:
-        if method != STREAM and method not in METHODS:
+        if method not in OFFERED:
             raise NotFound(
                 f"Method {method[:40]!r} is not offered; there are "
-                f"{', '.join((*METHODS, STREAM))}."
+                f"{', '.join(OFFERED)}."
             )
+        if method == PREDICT:
+            return await predict(self, model)
         asked = self.json()
         if not isinstance(asked, dict):
             raise BadRequest("The request body must be a JSON object.")
         call = self.new_call(**_fields(asked, model, method))
+        gateway = runtime.gateway
         if not call.stream:
-            event = await runtime.gateway.answer(call)
-            return remarked(_raw(event), event.data)
-        opening = Opening(runtime.gateway.stream(call))
+            event, kept = await delivery.whole(
+                gateway, call, lambda: gateway.answer(call)
+            )
+            return remarked(_raw(event), event.data, kept=kept)
+        batches, kept = delivery.stream(gateway, call, lambda: gateway.stream(call))
+        opening = Opening(batches)
         await opening.first(settings.STREAM_COMMIT_MS / 1000)
         sse = request.query_params.get("alt") == "sse"
         response = _sse(opening) if sse else _array(opening)
-        return remarked(response, opening.head())
+        return remarked(response, opening.head(), kept=kept)
 
 
 def _fields(asked: dict[str, Any], model: str, method: str) -> dict[str, Any]:

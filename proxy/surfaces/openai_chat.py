@@ -5,20 +5,26 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from django.conf import settings
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
+from accounts.callers import Caller
 from gemproxy.lib import clock
 from gemproxy.lib.asgi import StreamResponse
 from gemproxy.lib.bodies import NoRoom
 from gemproxy.lib.live import live
 from gemproxy.lib.outbound import OutboundRefused, fetch_media
+from proxy import delivery
 from proxy.calls import Call
 from proxy.errors import BadRequest, Busy, Fault
 from proxy.fanout import answer_copies, stream_copies
+from proxy.models import Route
 from proxy.runtime import runtime
 from proxy.surfaces.base import Surface, new_id
+from proxy.surfaces.chat_history import with_history
+from proxy.surfaces.chat_pictures import display_for
 from proxy.surfaces.dialects import json_response
 from proxy.surfaces.schema import body
 from proxy.surfaces.streams import Opening, remarked
@@ -54,10 +60,10 @@ class ChatCompletions(Surface):
         responses={200: CHAT_ANSWER},
     )
     async def post(self, _request: Request) -> HttpResponseBase:
-        hold = self.request._request.hold
-        chat = await read_chat(self.json(), str(self.caller.user_id), hold)
+        request = self.request._request
+        chat = await read_chat(self.json(), self.caller, request.hold)
+        style = style_of(chat, request)
         call = self.new_call(**chat_fields(chat))
-        style = style_of(chat)
         if call.stream:
             return await self._stream(call, style, chat.dropped)
         return await self._whole(call, style, chat.dropped)
@@ -65,15 +71,22 @@ class ChatCompletions(Surface):
     async def _whole(
         self, call: Call, style: Style, dropped: list[str]
     ) -> HttpResponseBase:
-        data = await answer_copies(runtime.gateway, call)
+        gateway = runtime.gateway
+        data, kept = await delivery.whole(
+            gateway, call, lambda: answer_copies(gateway, call)
+        )
         rendered, signatures = render_chat(data, style)
         await remember(call, signatures)
-        return remarked(json_response(rendered), data, dropped)
+        return remarked(json_response(rendered), data, dropped, kept=kept)
 
     async def _stream(
         self, call: Call, style: Style, dropped: list[str]
     ) -> HttpResponseBase:
-        opening = Opening(stream_copies(runtime.gateway, call))
+        gateway = runtime.gateway
+        batches, kept = delivery.stream(
+            gateway, call, lambda: stream_copies(gateway, call)
+        )
+        opening = Opening(batches)
         await opening.first(settings.STREAM_COMMIT_MS / 1000)
         response = StreamResponse(
             events(call, opening, ChatStream(style)),
@@ -81,11 +94,11 @@ class ChatCompletions(Surface):
             interval=settings.KEEP_ALIVE_SECONDS,
             release=opening.aclose,
         )
-        return remarked(response, opening.head(), dropped)
+        return remarked(response, opening.head(), dropped, kept=kept)
 
 
 async def read_chat(
-    asked: Any, owner: str, hold: Callable[[int], None] | None = None
+    asked: Any, caller: Caller, hold: Callable[[int], None] | None = None
 ) -> ChatRequest:
     """Translate a chat request, with what must be looked up or fetched for it.
 
@@ -93,9 +106,13 @@ async def read_chat(
     """
     model = peek(asked)[0] or settings.DEFAULT_MODEL
     route = runtime.gateway.catalog.resolve(model)
-    signatures = await recall(owner, missing_signatures(asked))
+    if route.category == Route.Category.IMAGE:
+        asked = await with_history(asked, caller, hold)
+    signatures = await recall(str(caller.user_id), missing_signatures(asked))
     chat = parse_chat(asked, upstream_model=route.upstream_model, signatures=signatures)
     chat.model = chat.model or model
+    if route.category == Route.Category.IMAGE and not asked.get("modalities"):
+        ask_for_pictures(chat)
     if len(chat.fetches) > MOST_FETCHES:
         raise BadRequest(
             f"A request may link to at most {MOST_FETCHES} pictures or files; "
@@ -104,6 +121,14 @@ async def read_chat(
         )
     await gather(*(inline(fetch, hold) for fetch in chat.fetches))
     return chat
+
+
+def ask_for_pictures(chat: ChatRequest) -> None:
+    """Have a picture model draw: some answer in words alone unless they are told."""
+    config = chat.body.setdefault("generationConfig", {})
+    if "responseMimeType" not in config:
+        config["responseModalities"] = ["TEXT", "IMAGE"]
+        chat.needs |= {"images_out"}
 
 
 def chat_fields(chat: ChatRequest) -> dict[str, Any]:
@@ -118,12 +143,14 @@ def chat_fields(chat: ChatRequest) -> dict[str, Any]:
     }
 
 
-def style_of(chat: ChatRequest) -> Style:
+def style_of(chat: ChatRequest, request: HttpRequest) -> Style:
     targets = runtime.gateway.catalog.resolve(chat.model).targets
-    # xAI's pictures have addresses, which all clients show as Markdown.
-    hosted = any(target.kind == "xai" for target in targets)
+    elsewhere = settings.XAI_RESPONSE_FORMAT == "url"
+    hosted = elsewhere and any(target.kind == "xai" for target in targets)
+    display = display_for(request, hosted=hosted)
     return Style(
-        images="markdown" if hosted else "images",
+        images=display.way,
+        absolute=display.absolute,
         id=new_id("chatcmpl-"),
         model=chat.model,
         created=int(clock.now().timestamp()),

@@ -27,6 +27,11 @@ from proxy.wire.json_schemas import (
 ENDPOINTS = (
     "POST /v1/chat/completions",
     "POST /v1/embeddings",
+    "POST /v1/images/generations",
+    "POST /v1/images/edits",
+    "POST /v1/images/edit",
+    "POST /v1/images/variations",
+    "POST /v1/generate-images",
     "GET /v1/models",
     "GET /v1/models/{id}",
     "POST /v1beta/models/{model}:generateContent",
@@ -46,6 +51,8 @@ FEATURES = {
     "tools": True,
     "json_schema": True,
     "embeddings": True,
+    "images": True,
+    "image_edits": True,
     "native_gemini": True,
     "websocket": True,
 }

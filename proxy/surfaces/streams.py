@@ -7,6 +7,7 @@ from typing import Any
 from django.http.response import HttpResponseBase
 
 from proxy.calls import Event
+from proxy.delivery import KEPT_HEADER
 from proxy.gateway import Batches
 from proxy.wire.remarks import headers_for
 
@@ -69,12 +70,19 @@ class Opening:
 
 
 def remarked(
-    response: HttpResponseBase, data: Mapping[str, Any], dropped: Iterable[str] = ()
+    response: HttpResponseBase,
+    data: Mapping[str, Any],
+    dropped: Iterable[str] = (),
+    *,
+    kept: bool = False,
 ) -> HttpResponseBase:
     """Give a response the headers for what its answer says about itself.
 
-    ``dropped`` names parameters that the surface left out.
+    ``dropped`` names parameters that the surface left out; ``kept`` tells that an
+    earlier request paid for the answer.
     """
+    if kept:
+        response[KEPT_HEADER] = "1"
     for name, value in headers_for(data, dropped).items():
         response[name] = value
     return response

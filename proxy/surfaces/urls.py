@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from proxy.surfaces import cookies, gemini, models, simple
+from proxy.surfaces import cookies, gemini, models, openai_images, simple
 from proxy.surfaces.openai_chat import ChatCompletions
 from proxy.surfaces.openai_embeddings import Embeddings
 from proxy.surfaces.xai import Relay
@@ -31,6 +31,11 @@ urlpatterns = [
     path("v1/generate", simple.Generate.as_view()),
     path("v1/chat/completions", ChatCompletions.as_view()),
     path("v1/embeddings", Embeddings.as_view()),
+    path("v1/images/generations", openai_images.Generations.as_view()),
+    path("v1/images/edits", openai_images.Edits.as_view()),
+    path("v1/images/edit", openai_images.Edits.as_view(schema=None)),
+    path("v1/images/variations", openai_images.Variations.as_view()),
+    path("v1/generate-images", openai_images.SimpleImages.as_view()),
     path("v1/models", models.UnionModels.as_view()),
     path("xai/<path:path>", Relay.as_view()),
     path("v1beta/models/<str:model>:<str:method>", gemini.ModelMethod.as_view()),

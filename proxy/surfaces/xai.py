@@ -1,6 +1,7 @@
 """xAI's own API below /xai: passed on untouched, on the pool's keys or the caller's."""
 
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -15,16 +16,17 @@ from gemproxy.lib import clock
 from gemproxy.lib.asgi import StreamResponse
 from gemproxy.lib.live import live
 from gemproxy.lib.network import is_inside
-from proxy import relay
+from proxy import delivery, relay
 from proxy.calls import Call, Event
 from proxy.catalog import RoutePlan
 from proxy.errors import BadRequest, Fault, Forbidden, NotFound
 from proxy.gateway import Batches
 from proxy.runtime import runtime
 from proxy.surfaces.base import Surface, address_of, check_depth, new_id
+from proxy.surfaces.chat_pictures import Display
 from proxy.surfaces.dialects import OPENAI, json_response
 from proxy.surfaces.openai_chat import events
-from proxy.surfaces.streams import Opening
+from proxy.surfaces.streams import Opening, remarked
 from proxy.upstreams.kinds import valid_xai_key
 from proxy.wire.error_bodies import openai_error
 from proxy.wire.openai_answer import Style, render_chat
@@ -158,7 +160,8 @@ class Relay(Surface):
         plan = relay.plan_of(model, runtime.gateway.catalog)
         if not self._key and plan.targets[0].upstream_model == NO_MODEL:
             raise NotFound(f"The model {model[:120]!r} does not exist here.")
-        return plan
+        # It draws, whatever the route of that name is for.
+        return replace(plan, category="image")
 
     async def _pictures(
         self, asked: dict[str, Any], model: str, *, stream: bool
@@ -182,18 +185,24 @@ class Relay(Surface):
             tool_names={},
             include_usage=chat.include_usage,
             images="markdown",
+            absolute=Display("markdown", self.request._request).absolute,
         )
-        opening = Opening(_in_one(self._batches(call)))
+        batches, kept = delivery.stream(
+            runtime.gateway, call, lambda: self._batches(call)
+        )
+        opening = Opening(_in_one(batches))
         if not stream:
             (batch,) = [batch async for batch in opening.batches()]
-            return json_response(render_chat(batch[0].data, style)[0])
+            rendered = json_response(render_chat(batch[0].data, style)[0])
+            return remarked(rendered, {}, kept=kept)
         await opening.first(settings.STREAM_COMMIT_MS / 1000)
-        return StreamResponse(
+        response = StreamResponse(
             events(call, opening, ChatStream(style)),
             keep_alive=ChatStream.keep_alive,
             interval=settings.KEEP_ALIVE_SECONDS,
             release=opening.aclose,
         )
+        return remarked(response, {}, kept=kept)
 
 
 def _checked(path: str) -> str:

@@ -61,12 +61,19 @@ class XAI:
     )
 
     def __init__(
-        self, clients: Clients, default_base_url: str, *, version: str = ""
+        self,
+        clients: Clients,
+        default_base_url: str,
+        *,
+        version: str = "",
+        pictures: str = "url",
     ) -> None:
         """``default_base_url`` serves accounts without their own; a ``/v1`` at its
-        end is ignored. ``version`` is ours, for the User-Agent."""
+        end is ignored. ``version`` is ours, for the User-Agent. ``pictures`` is the
+        response_format that is asked for: ``url`` or ``b64_json``."""
         self._clients = clients
         self._default_base_url = default_base_url
+        self._pictures = pictures
         self._user_agent = f"gemproxy/{version}" if version else "gemproxy"
 
     async def answer(self, account: AccountConfig, order: Order) -> Event:
@@ -82,7 +89,10 @@ class XAI:
         if order.method == "countTokens":
             return _event(token_count(order.body, await self._counted(account, order)))
         path = _IMAGES if draws else _CHAT
-        response = await self._post(account, path, _translated(order), order.timeouts)
+        body = _translated(order)
+        if draws and self._pictures != "url":
+            body["response_format"] = self._pictures
+        response = await self._post(account, path, body, order.timeouts)
         data = await _whole(response)
         view = image_answer(data, order.model) if draws else _reader(order).read(data)
         return _event(view | remarks(dropped_names(order.body, order.model)))

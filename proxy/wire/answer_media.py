@@ -1,7 +1,6 @@
 """Parts of a Gemini answer in the forms that OpenAI clients show."""
 
 import base64
-import binascii
 import io
 import re
 import secrets
@@ -17,6 +16,9 @@ _BACKTICKS = re.compile(r"`{3,}")
 _FENCE_HEAD = re.compile(r"\s*```[\w+-]*[ \t]*\r?\n")
 _FENCE_BEGUN = re.compile(r"\s*(`{0,2}|```[\w+-]{0,20}[ \t]*\r?)\Z")
 _URL_SAFE = str.maketrans("-_", "+/")
+#: Under this name a part says what our library knows of its picture: name, link (a
+#: path, or a whole address), width, height, size in bytes. It never leaves the gateway.
+KEPT = "_kept"
 
 
 def _standard_base64(data: str) -> str:
@@ -28,7 +30,7 @@ def _decode(data: str) -> bytes:
     plain = _standard_base64(data).rstrip("=")
     try:
         return base64.b64decode(plain + "=" * (-len(plain) % 4))
-    except binascii.Error:
+    except ValueError:
         return b""
 
 
@@ -43,6 +45,26 @@ def image_url(part: Mapping[str, Any]) -> str | None:
     if str(file.get("mimeType", "")).startswith("image/") and file.get("fileUri"):
         return str(file["fileUri"])
     return None
+
+
+def is_picture(part: Mapping[str, Any]) -> bool:
+    """Tell whether a part holds a picture inline."""
+    inline = mapping(part.get("inlineData"))
+    return str(inline.get("mimeType", "")).startswith("image/") and bool(
+        inline.get("data")
+    )
+
+
+def kept_link(part: Mapping[str, Any]) -> str:
+    """Return where our library shows the picture of a part, "" if it does not."""
+    return str(mapping(part.get(KEPT)).get("link") or "")
+
+
+def picture_bytes(part: Mapping[str, Any]) -> bytes:
+    """Return the picture in an inlineData part, b"" for any other part."""
+    if not is_picture(part):
+        return b""
+    return _decode(str(part["inlineData"]["data"]))
 
 
 class Audio:

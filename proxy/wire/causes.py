@@ -307,6 +307,11 @@ _OURS = {
         "The provider ended an answer without content, and named a reason",
         "Usually a function call that the model wrote badly: look at the tools.",
     ),
+    "imitation_failed": note(
+        "A model without tools or JSON schemas did not write what was asked for",
+        "If it happens often, give the route a target that has them.",
+        "operator",
+    ),
     "canary_under_way": note(
         "One trial request is under way", "Wait: its outcome decides."
     ),

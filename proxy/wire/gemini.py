@@ -113,6 +113,13 @@ def needs(body: Json) -> frozenset[str]:
     return frozenset(words)
 
 
+def last_user_text(body: Json) -> str:
+    """Return the text of the last turn that is the user's, "" if it has none."""
+    turns = [t for t in dicts(body.get("contents")) if t.get("role") != "model"]
+    parts = dicts(turns[-1].get("parts")) if turns else ()
+    return "\n".join(p["text"] for p in parts if isinstance(p.get("text"), str))
+
+
 def _tool_needs(view: Json) -> Iterator[str]:
     for tool in dicts(view.get("tools")):
         if tool.get("functionDeclarations"):

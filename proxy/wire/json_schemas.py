@@ -93,6 +93,54 @@ GEMINI_ANSWER = an_object(
 )
 PLAIN_REQUEST = an_object(("prompt",), prompt=TEXT, model=TEXT)
 PLAIN_ANSWER = an_object(text=TEXT, model=TEXT)
+_PICTURE_WISHES: Schema = {
+    "model": {
+        "type": "string",
+        "description": "Without it DEFAULT_IMAGE_MODEL draws.",
+    },
+    "n": {"type": "integer", "minimum": 1, "maximum": 10},
+    "size": {
+        "type": "string",
+        "description": "1536x1024, a ratio such as 16:9, 1K, 2K, 4K, or 16:9@2K.",
+    },
+    "output_format": {"type": "string", "enum": ["png", "jpeg", "webp"]},
+    "output_compression": {"type": "integer", "minimum": 0, "maximum": 100},
+    "response_format": {"type": "string", "enum": ["b64_json", "url"]},
+    "response_type": {"type": "string", "enum": ["base64", "url"]},
+}
+_PICTURES: Schema = {
+    "description": "One or several: files of a form, data URLs, base64, http(s) URLs."
+}
+IMAGE_REQUEST = an_object(("prompt",), prompt=TEXT, stream=FLAG, **_PICTURE_WISHES)
+IMAGE_EDIT = an_object(
+    ("prompt", "image"),
+    prompt=TEXT,
+    image=_PICTURES,
+    mask={"description": "Its transparent area is what may change."},
+    stream=FLAG,
+    **_PICTURE_WISHES,
+)
+IMAGE_VARIATION = an_object(("image",), image=_PICTURES, stream=FLAG, **_PICTURE_WISHES)
+IMAGES_ANSWER = an_object(
+    created=WHOLE,
+    data=a_list(an_object(b64_json=TEXT, url=TEXT, revised_prompt=TEXT)),
+    size=TEXT,
+    output_format=TEXT,
+    background=TEXT,
+    usage=ANY_OBJECT,
+    images=a_list(TEXT),
+    model=TEXT,
+)
+SIMPLE_IMAGE_REQUEST = an_object(
+    ("prompt",),
+    prompt=TEXT,
+    count=_PICTURE_WISHES["n"],
+    image=_PICTURES,
+    model=_PICTURE_WISHES["model"],
+    size=_PICTURE_WISHES["size"],
+    response_type=_PICTURE_WISHES["response_type"],
+)
+SIMPLE_IMAGES = an_object(images=a_list(TEXT), model=TEXT)
 MODEL_LIST = an_object(
     object=TEXT, data=a_list(ANY_OBJECT), models=a_list(ANY_OBJECT), nextPageToken=TEXT
 )

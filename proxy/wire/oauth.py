@@ -3,7 +3,7 @@
 import base64
 import hashlib
 from dataclasses import dataclass, field
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 import orjson
 
@@ -113,7 +113,8 @@ def read_callback(pasted: str) -> tuple[str, str]:
     if not text:
         raise ValueError("Paste the address that the browser shows.")
     if "=" not in text and "://" not in text:
-        return text, ""
+        # Cut out of an address bar it is still encoded.
+        return unquote(text), ""
     query = urlsplit(text).query if "://" in text else text.lstrip("?")
     values = {name: found[0] for name, found in parse_qs(query).items()}
     if "error" in values:

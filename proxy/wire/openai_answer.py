@@ -1,7 +1,7 @@
 """Whole Gemini answers as OpenAI chat completions, and how one choice is read."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from proxy.wire.answer_media import (
     FenceFilter,
     code_block,
     image_url,
+    kept_link,
     read_logprobs,
 )
 from proxy.wire.gemini_answer import (
@@ -30,6 +31,9 @@ from proxy.wire.gemini_answer import (
 )
 from proxy.wire.gemini_fold import merge_grounding, merge_lists
 
+#: Where pictures go: a list beside the text, a link in the text to what our library
+#: keeps, the picture itself in the text, or the list and the link.
+Way = Literal["images", "markdown", "data_url", "both"]
 _TIERS = {"standard": "default"}
 
 
@@ -41,7 +45,8 @@ class Style:
     ``tool_names`` maps names sent upstream to the caller's own; ``json_text`` asks
     for the text without a Markdown fence; ``legacy_functions`` answers with
     ``function_call``; the arguments of ``wrapped_tools`` stand under ``value``
-    upstream; ``images`` says where pictures go.
+    upstream; ``images`` says where pictures go, and ``absolute`` makes a path of ours
+    an address that the caller can open, "" where there is none.
     """
 
     id: str
@@ -52,7 +57,8 @@ class Style:
     legacy_functions: bool = False
     include_usage: bool = False
     wrapped_tools: frozenset[str] = frozenset()
-    images: Literal["images", "markdown", "both"] = "images"
+    images: Way = "images"
+    absolute: Callable[[str], str] = str
 
 
 def new_call_id() -> str:
@@ -181,17 +187,21 @@ class Choice:
     def _media(self, part: Json) -> Json | None:
         url = image_url(part)
         if url:
-            return self._image(url)
+            return self._image(url, kept_link(part))
         if self._audio.add(part):
             return None
         block = code_block(part)
         return self._insert(block) if block else None
 
-    def _image(self, url: str) -> Json:
+    def _image(self, url: str, link: str) -> Json:
+        """Show a picture; what has no link stands in the text itself."""
         delta: Json = {}
-        if self._style.images != "images":
-            delta |= self._insert(f"![image]({url})\n")
-        if self._style.images != "markdown":
+        way = self._style.images
+        if way != "images":
+            kept = link if way != "data_url" else ""
+            shown = self._style.absolute(kept) if kept.startswith("/") else kept
+            delta |= self._insert(f"![image]({shown or url})\n")
+        if way in ("images", "both"):
             image = {"type": "image_url", "image_url": {"url": url}}
             delta["images"] = [{**image, "index": self._images}]
         self._images += 1

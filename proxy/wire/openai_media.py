@@ -62,6 +62,10 @@ class MediaReader:
         """
         return _READERS[part["type"]](self, part, param)
 
+    def picture(self, url: str, param: str) -> dict[str, Any]:
+        """Return the Gemini part for a picture's URL, a data URL or any other."""
+        return self._located(url, param, "image")
+
     def _image(self, part: dict[str, Any], param: str) -> dict[str, Any]:
         where = f"{param}.image_url"
         value = part.get("image_url")

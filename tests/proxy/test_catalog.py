@@ -182,3 +182,32 @@ def in_thread(work: Any) -> threading.Thread:
     thread = threading.Thread(target=run)
     thread.start()
     return thread
+
+
+@pytest.mark.parametrize(
+    ("kind", "flags", "emulates"),
+    [
+        ("gemini_web", {}, set()),
+        ("gemini_web", {"emulate_tools": True}, {"tools"}),
+        ("gemini_web", {"emulate_json_schema": True}, {"json_schema"}),
+        (
+            "gemini_web",
+            {"emulate_tools": True, "emulate_json_schema": True},
+            {"tools", "json_schema"},
+        ),
+        # A kind that cannot imitate does not, whatever its row says.
+        ("gemini_api", {"emulate_tools": True}, set()),
+        ("xai", {"emulate_json_schema": True}, set()),
+        ("gone", {"emulate_tools": True}, set()),
+    ],
+)
+def test_a_target_imitates_what_its_row_wants_and_its_kind_can(
+    db: None, kind: str, flags: dict[str, bool], emulates: set[str]
+) -> None:
+    route = Route.objects.create(name="flagged")
+    route.targets.create(kind=kind, upstream_model="m", **flags)
+    found = Catalog()
+    found.load()
+    assert found.resolve("flagged").targets[0].emulates == emulates
+    assert found.has_target(kind, "m")
+    assert not found.has_target(kind, "other")

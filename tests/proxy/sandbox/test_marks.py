@@ -49,9 +49,10 @@ def test_an_enlarged_picture_has_its_mark_enlarged():
     assert shown.size == (2048, 2048)
     plain = Image.open(io.BytesIO(drawn)).resize((2048, 2048), Image.Resampling.BICUBIC)
     apart = np.abs(np.asarray(shown, int) - np.asarray(plain, int)).sum(axis=2)
-    rows, columns = np.nonzero(apart > 8)
-    assert rows.min() >= 2048 - 192 - 96 and rows.max() < 2048 - 192
-    assert columns.min() >= 2048 - 192 - 96 and columns.max() < 2048 - 192
+    # The upscaler shines a little over the edge of the box.
+    for places in np.nonzero(apart > 8):
+        assert abs(places.min() - (2048 - 192 - 96)) <= 4
+        assert abs(places.max() - (2048 - 192)) <= 4
 
 
 @pytest.mark.parametrize("old", [False, True])

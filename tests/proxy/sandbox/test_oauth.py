@@ -108,7 +108,9 @@ async def test_a_body_that_is_no_form_is_refused(client):
     assert response.json()["error"] == "invalid_request"
 
 
-@pytest.mark.parametrize("name", sorted(NAMES - {"rotating", "grantstall", "rotatingstall"}))
+@pytest.mark.parametrize(
+    "name", sorted(NAMES - {"rotating", "grantstall", "rotatingstall"})
+)
 async def test_every_refusal_can_be_had(client, name):
     response = await token(client, refresh_token=refresh_token(name))
     assert response.status_code >= 400

@@ -62,6 +62,7 @@ class Shared:
         if self.away:
             raise SharedAway
         self.asked.append(list(candidates))
+        await asyncio.sleep(0)
         self.meanwhile()
         waits = []
         for index, candidate in enumerate(candidates):
@@ -140,6 +141,18 @@ async def test_a_lease_asks_redis_once_however_many_accounts_there_are(
     await take(pool)
     assert len(shared.asked) == 1
     assert len(shared.asked[0]) == MOST_OFFERED
+
+
+@pytest.mark.parametrize("strategy", ["adaptive", "least_used", "round_robin"])
+async def test_requests_that_ask_redis_at_once_spread_over_accounts(
+    time: Time, strategy: str
+) -> None:
+    shared = Shared()
+    pool = pool_of(1, 2, 3, shared=shared, strategy=strategy)
+    leases = await asyncio.gather(*(take(pool) for _ in range(6)))
+    assert sorted(lease.account.id for lease in leases) == [1, 1, 2, 2, 3, 3]
+    pools = pool._roster.members.values()
+    assert all(not slot.asked_for for one in pools for slot in one.slots.values())
 
 
 async def test_what_redis_refuses_is_not_offered_again_soon(time: Time) -> None:

@@ -9,7 +9,7 @@ from proxy.catalog import Catalog
 from proxy.errors import NotFound
 from proxy.models import Route
 from proxy.surfaces.entry import is_api, is_known
-from proxy.surfaces.xai import _checked, brings_key, may_bring_key
+from proxy.surfaces.xai import _checked, _query, brings_key, may_bring_key
 from proxy.wire.xai_relay import NO_MODEL
 
 KEY = "xai-" + "k" * 80
@@ -109,6 +109,8 @@ def catalog(db: None) -> Catalog:
         ("grok-4.3", "grok-4.3", "grok-4.3"),
         ("grok-99", "grok-99", NO_MODEL),
         ("flash-3", "flash-3", NO_MODEL),
+        ("flash", "flash", NO_MODEL),
+        ("grok-4", "grok-4", "grok-4.3"),
         ("", NO_MODEL, NO_MODEL),
     ],
 )
@@ -129,3 +131,30 @@ def test_models_are_listed_by_the_kinds_that_serve_them(catalog: Catalog) -> Non
     assert names({"xai"}) == ["grok-4"]
     assert names({"gemini_api", "xai"}) == ["flash", "grok-4"]
     assert names({"code_assist"}) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("v1/models/", "v1/models"),
+        ("v1/chat/completions/", "v1/chat/completions"),
+    ],
+)
+def test_a_slash_at_the_end_says_nothing(path: str, meant: str) -> None:
+    assert _checked(path) == meant
+
+
+@pytest.mark.parametrize(
+    ("query", "passed"),
+    [
+        ("", ""),
+        ("limit=2&after=a%20b", "limit=2&after=a%20b"),
+        ("key=gp-token", ""),
+        ("limit=2&key=gp-token&order=asc", "limit=2&order=asc"),
+        ("%6Bey=gp-token", ""),
+        ("k%65y=gp-token&keys=1&x=key", "keys=1&x=key"),
+        ("a&b=&&c", "a&b=&&c"),
+    ],
+)
+def test_a_token_in_the_query_stays_here(query: str, passed: str) -> None:
+    assert _query(query) == passed

@@ -124,3 +124,7 @@ def test_a_code_is_found_in_whatever_was_copied(pasted, found):
 def test_what_holds_no_code_is_refused_with_words(pasted, words):
     with pytest.raises(ValueError, match=words):
         read_callback(pasted)
+
+
+def test_a_code_cut_out_of_an_address_bar_is_decoded():
+    assert read_callback("4%2F0Aabc") == ("4/0Aabc", "")

@@ -7,9 +7,27 @@ from typing import Any
 
 import pytest
 
-from proxy.wire.answer_media import FenceFilter, code_block, image_url
+from proxy.wire.answer_media import (
+    KEPT,
+    FenceFilter,
+    code_block,
+    image_url,
+    is_picture,
+    kept_link,
+    picture_bytes,
+)
 from proxy.wire.openai_answer import render_chat
-from tests.proxy.wire.answer_samples import PNG, call, chunk, image, style, text
+from tests.proxy.wire.answer_samples import (
+    PNG,
+    call,
+    chunk,
+    deltas,
+    finishes,
+    image,
+    stream,
+    style,
+    text,
+)
 
 URL = f"data:image/png;base64,{PNG}"
 
@@ -52,6 +70,93 @@ def test_pictures_can_be_given_both_ways() -> None:
 def test_a_hosted_picture_is_given_by_its_address() -> None:
     part = {"fileData": {"mimeType": "image/png", "fileUri": "https://h/i/1.png"}}
     assert message(part)["images"] == [picture(0, "https://h/i/1.png")]
+
+
+PATH = "/images/abc.png?until=1&signature=x"
+
+
+def kept(link: str = PATH) -> dict[str, Any]:
+    return {**image(), KEPT: {"name": "abc", "link": link, "width": 1, "height": 1}}
+
+
+def at_home(path: str) -> str:
+    return f"https://gate.example{path}"
+
+
+LINKED = f"![image]({at_home(PATH)})\n"
+INLINE = f"![image]({URL})\n"
+
+
+@pytest.mark.parametrize(
+    ("way", "content", "images"),
+    [
+        ("images", "", [picture(0)]),
+        ("markdown", LINKED, None),
+        ("data_url", INLINE, None),
+        ("both", LINKED, [picture(0)]),
+    ],
+)
+def test_a_kept_picture_is_shown_in_the_way_that_is_wanted(
+    way: str, content: str, images: Any
+) -> None:
+    found = message(kept(), images=way, absolute=at_home)
+    assert found["content"] == content
+    assert found.get("images") == images
+    assert KEPT not in str(found)
+    raw = stream([chunk(kept(), finish="STOP")], images=way, absolute=at_home)
+    (delta,) = deltas(raw)
+    assert delta.get("content", "") == content
+    assert delta.get("images") == images
+    assert finishes(raw) == ["stop"]
+    assert KEPT.encode() not in raw
+
+
+def test_a_storages_own_address_is_used_as_it_is() -> None:
+    found = message(kept("https://cdn.example/x.png"), images="markdown")
+    assert found["content"] == "![image](https://cdn.example/x.png)\n"
+
+
+@pytest.mark.parametrize(
+    "part", [image(), {**image(), KEPT: {}}, {**image(), KEPT: {"link": ""}}]
+)
+def test_a_picture_without_a_link_stands_in_the_text_itself(part: Any) -> None:
+    assert message(part, images="markdown", absolute=at_home)["content"] == INLINE
+
+
+def test_a_link_that_nobody_could_open_is_not_given() -> None:
+    found = message(kept(), images="markdown", absolute=lambda path: "")
+    assert found["content"] == INLINE
+
+
+@pytest.mark.parametrize("way", ["markdown", "data_url"])
+def test_a_hosted_picture_in_the_text_is_its_address(way: str) -> None:
+    part = {"fileData": {"mimeType": "image/png", "fileUri": "https://h/i/1.png"}}
+    found = message(part, images=way, absolute=at_home)
+    assert found["content"] == "![image](https://h/i/1.png)\n"
+
+
+@pytest.mark.parametrize("part", [text("x"), {KEPT: "odd"}, {KEPT: {"link": None}}])
+def test_a_part_that_the_library_does_not_know_has_no_link(part: Any) -> None:
+    assert kept_link(part) == ""
+
+
+@pytest.mark.parametrize(
+    ("part", "data"),
+    [
+        (image(), base64.b64decode(PNG)),
+        (image("_-8="), b"\xff\xef"),
+        (image("_-8"), b"\xff\xef"),
+        (image("ümlaut"), b""),
+        (image(""), b""),
+        (image(mime="audio/wav"), b""),
+        (text("x"), b""),
+    ],
+)
+def test_the_bytes_of_a_picture_are_read_whatever_the_alphabet(
+    part: dict[str, Any], data: bytes
+) -> None:
+    assert picture_bytes(part) == data
+    assert is_picture(part) or not data
 
 
 def test_pictures_of_thoughts_are_not_shown() -> None:

@@ -25,6 +25,12 @@ def test_only_what_there_is_to_say_is_said(dropped, estimated, said):
         ({"gemproxy": "odd"}, (), {}),
         ({"gemproxy": {"dropped": "odd"}}, (), {}),
         ({}, ("user",), {"x-gemproxy-dropped": "user"}),
+        ({"gemproxy": {"emulated": "odd"}}, (), {}),
+        (
+            remarks(emulated=["tools", "json_schema"]),
+            (),
+            {"x-gemproxy-emulated": "tools, json_schema"},
+        ),
         (
             remarks(["seed", "user"], estimated=True),
             ("user",),

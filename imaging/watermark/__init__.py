@@ -1,0 +1,1 @@
+"""The visible corner mark of Gemini's pictures: its map, its detection, its removal."""
