@@ -2,7 +2,8 @@
 
 import json
 import shlex
-from dataclasses import dataclass
+
+from accounts.pages.snippets import Snippet
 
 CURL = """curl -so {file} {shell_link}
 curl {url}/v1/images/edits -H "Authorization: Bearer $GEMPROXY_TOKEN" \\
@@ -44,12 +45,6 @@ TEMPLATES = (
     ("Python, openai", PYTHON),
     ("JavaScript, openai", JAVASCRIPT),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Snippet:
-    title: str
-    code: str
 
 
 def edits(

@@ -52,13 +52,13 @@ _XAI_REFUSALS = (
 
 _XAI_LIMITS = (
     _xai(
-        "429 per minute",
+        "429 requests per minute",
         "perminute",
         alone=retried(MINUTE, 50, 75),
         blame=resting("quota_minute", 55, 75),
     ),
     # Over before anybody could look.
-    _xai("429 per second", "persecond", alone=retried(MINUTE, 1, 6)),
+    _xai("429 requests per second", "persecond", alone=retried(MINUTE, 1, 6)),
     _xai(
         "429 tokens per minute",
         "tokenminute",
@@ -66,7 +66,7 @@ _XAI_LIMITS = (
         blame=resting("quota_minute", 55, 75),
     ),
     _xai(
-        "429 per day",
+        "429 requests per day",
         "perday",
         alone=SPENT,
         blame=resting("quota_exhausted", 3590, 3700),

@@ -22,6 +22,8 @@ from tests.proxy.house import call
 from tests.proxy.wire.chat_samples import b64
 from tests.proxy.wire.image_samples import PRO, generation
 
+#: The threads that work on pictures look after database connections of theirs.
+pytestmark = pytest.mark.django_db
 BASE = "https://pictures.test"
 SPENT = {"promptTokenCount": 3, "candidatesTokenCount": 10, "totalTokenCount": 13}
 

@@ -25,6 +25,8 @@ from tests.imaging import samples
 from tests.lib.test_multipart import TYPE, form
 from tests.proxy.wire.chat_samples import b64, data_url
 
+#: The threads that work on pictures look after database connections of theirs.
+pytestmark = pytest.mark.django_db
 BOX = (4, 4, 20, 20)
 FLASH = "gemini-2.5-flash-image"
 
