@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 
+from accounts.pace import Pace
 from gemproxy.lib import clock, db
-from proxy.jobs import clean_incidents
 from proxy.models import Incident
 from proxy.scheduling import incident_log
 from proxy.scheduling.breakers import Trouble
 from proxy.scheduling.guard import Guard
-from proxy.scheduling.incident_log import IncidentLog
+from proxy.scheduling.incident_log import IncidentLog, prune_incidents
 from proxy.tasks import Tasks
 from tests.proxy.scheduling.attempts import UNREACHABLE, Scene
 
@@ -303,6 +303,8 @@ def test_what_ended_long_ago_is_pruned_and_what_lasts_is_not() -> None:
     for name, days in (("young", 89), ("old", 91)):
         incident(which=name, until=now - datetime.timedelta(days=days))
     incident(which="lasts", since=now - datetime.timedelta(days=200))
-    assert clean_incidents() == "deleted 1 incidents"
+    pace = Pace(clock.monotonic() + 60)
+    prune_incidents(pace)
+    assert pace.done == 1
     left = Incident.objects.values_list("which", flat=True)
     assert set(left) == {"young", "lasts"}
