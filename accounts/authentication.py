@@ -8,17 +8,21 @@ from hmac import compare_digest
 from urllib.parse import parse_qs
 
 from django.conf import settings
+from django.contrib.auth.hashers import make_password
 
 from accounts import tokens
 from accounts.callers import Caller
 from accounts.models import Plan, Token, User
 from gemproxy.lib import clock, db
+from gemproxy.lib.network import is_inside
 
 logger = logging.getLogger(__name__)
 
 KEPT_SECONDS = 10.0
 KEPT_ENTRIES = 20_000
 BEARER = "bearer "
+#: The person that callers from WHITELIST_IPS act as.
+LISTED = "allow-listed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,21 @@ class Door:
         if entry is not None and entry.until > clock.now().timestamp():
             return entry.caller
         return await self._look_up(digest, text)
+
+    async def listed(self, address: str, origin: str = "") -> Caller | None:
+        """Return the caller for an address that needs no token, None if it needs one.
+
+        ``origin`` is the Origin header. A page that somebody at such an address looks
+        at must not call us in his place, unless the operator named its origin.
+        """
+        if not settings.WHITELIST_IPS or not is_inside(address, settings.WHITELIST_IPS):
+            return None
+        if origin and origin not in settings.CORS_ALLOWED_ORIGINS:
+            return None
+        entry = self._entries.get(LISTED)
+        if entry is not None and entry.until > clock.now().timestamp():
+            return entry.caller
+        return await self._remember(LISTED, db.run(find_listed))
 
     async def guest(self, address: str) -> Caller:
         """Return the caller who needs no token at this address."""
@@ -95,6 +114,19 @@ def find_caller(text: str) -> Entry:
     if token.expires_at:
         until = min(until, token.expires_at.timestamp())
     return Entry(_caller(token.user, token), until)
+
+
+def find_listed() -> Entry:
+    """Return the caller that all listed addresses are (sync).
+
+    The person behind it is made when it is first needed. Nobody can sign in as it, and
+    whatever rights it is given, it is no operator here.
+    """
+    user, _made = User.objects.get_or_create(
+        username=LISTED, defaults={"password": make_password(None)}
+    )
+    caller = _caller(user, None) if user.is_active else None
+    return Entry(caller, clock.now().timestamp() + KEPT_SECONDS)
 
 
 def find_guest(address: str) -> Entry:

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
 from accounts.tokens import weakness
+from gemproxy.lib.network import is_local
 from gemproxy.lib.secrets import fernet_key
 
 LEAST_SECRET_KEY = 32
@@ -128,6 +129,7 @@ def check_networks(**_: Any) -> list[CheckMessage]:
                     id="gemproxy.E006",
                 )
             )
+    found += filter(None, map(_listed, settings.WHITELIST_IPS))
     if "*" in settings.CORS_ALLOWED_ORIGINS:
         found.append(
             Warning(
@@ -136,6 +138,26 @@ def check_networks(**_: Any) -> list[CheckMessage]:
             )
         )
     return found
+
+
+def _listed(network: str) -> CheckMessage | None:
+    """Report what must not stand in WHITELIST_IPS."""
+    try:
+        local = is_local(network)
+    except ValueError:
+        text = f"WHITELIST_IPS: {network!r} is no address or network."
+        return Error(text, id="gemproxy.E009")
+    if network.endswith("/0"):
+        text = f"WHITELIST_IPS: {network} lets everybody in without a token."
+        return Error(text, id="gemproxy.E012")
+    if not local or settings.TRUSTED_PROXY_HOPS or settings.DEBUG:
+        return None
+    return Error(
+        f"WHITELIST_IPS: {network} lets everybody in who comes through a proxy.",
+        hint="Set TRUSTED_PROXY_HOPS to the number of proxies before the gateway, or "
+        "DEBUG where nobody else can reach it.",
+        id="gemproxy.E013",
+    )
 
 
 @register(deploy=True)

@@ -60,6 +60,7 @@ CSRF_TRUSTED_ORIGINS = ENV.items("CSRF_TRUSTED_ORIGINS") + (
 TRUSTED_PROXY_HOPS = ENV.integer("TRUSTED_PROXY_HOPS", 0)
 CORS_ALLOWED_ORIGINS = ENV.items("CORS_ALLOWED_ORIGINS")
 ADMIN_ALLOWED_IPS = ENV.items("ADMIN_ALLOWED_IPS")
+WHITELIST_IPS = ENV.items("WHITELIST_IPS")
 
 # Secrets ------------------------------------------------------------------------
 SECRET_KEY = ENV.secret("SECRET_KEY") or stored_secret(VAR_DIR / "secret_key")

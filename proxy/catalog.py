@@ -5,6 +5,7 @@ import re
 import threading
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
+from decimal import Decimal
 
 from proxy.errors import ModelNotFound
 from proxy.models import Route, Target
@@ -40,6 +41,8 @@ class TargetPlan:
     image_size: str = ""
     #: Enlarge what comes smaller than that.
     upscale: bool = False
+    #: Of one picture at that size, in USD; None if unknown or nothing is to be paid.
+    image_price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +129,7 @@ def _plan(row: Route) -> RoutePlan:
                 emulates=_emulated(target),
                 image_size=target.image_size,
                 upscale=target.upscale,
+                image_price=target.image_price,
             )
             for target in row.targets.all()
         ),

@@ -136,7 +136,7 @@ class ChatConsumer(AsyncWebsocketConsumer):
 
 
 async def find_caller(scope: dict[str, Any]) -> Caller | None:
-    """Return who opened the socket: by header, subprotocol, query or session."""
+    """Return who opened the socket: by header, subprotocol, query, session or address."""
     headers = _headers(scope)
     text = credentials(headers, scope.get("query_string", b"").decode("latin-1"))
     for protocol in scope.get("subprotocols", []):
@@ -146,9 +146,10 @@ async def find_caller(scope: dict[str, Any]) -> Caller | None:
         return await runtime.door.open(text)
     key = _session_key(headers.get("cookie", ""))
     # A browser sends cookies along from any page: only our own may use them.
-    if not key or not _same_origin(headers):
-        return None
-    return await db.run(session_caller, key)
+    if key and _same_origin(headers):
+        return await db.run(session_caller, key)
+    origin = headers.get("origin", "")
+    return await runtime.door.listed(_address(scope, headers), origin)
 
 
 def as_request(scope: dict[str, Any]) -> ASGIRequest:

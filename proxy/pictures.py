@@ -8,6 +8,7 @@ a picture or ends a request.
 import base64
 import hashlib
 import logging
+from decimal import Decimal
 
 import orjson
 from django.db import Error as DatabaseTrouble
@@ -23,6 +24,7 @@ from proxy.trips import Trip
 from proxy.wire.answer_media import KEPT, is_picture, picture_bytes
 from proxy.wire.gemini import last_user_text, normalise
 from proxy.wire.gemini_answer import Json, candidates_of, dicts, mapping, parts_of
+from proxy.wire.image_orders import at_own_size
 
 logger = logging.getLogger(__name__)
 _INLINE = b'"inlineData"'
@@ -150,8 +152,19 @@ def _origin(trip: Trip) -> library.Origin:
         prompt=last_user_text(asked),
         request_id=call.request_id,
         sources=_sources(asked),
+        cost=_cost(trip),
         remove_mark=route if own is None else own,
     )
+
+
+def _cost(trip: Trip) -> Decimal | None:
+    """Return what one picture costs by its target; None if that is not known, as it is
+    for a picture of another size than the target's."""
+    if trip.lease is None:
+        return None
+    target = trip.lease.target
+    known = at_own_size(trip.body, target.image_size)
+    return target.image_price if known else None
 
 
 def _sources(asked: Json) -> tuple[str, ...]:

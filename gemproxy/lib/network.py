@@ -34,6 +34,16 @@ def is_inside(address: str, networks: Sequence[str]) -> bool:
     )
 
 
+def is_local(network: str) -> bool:
+    """Return whether a network begins or ends among loopback or private addresses.
+
+    Raises ValueError for what is no network.
+    """
+    listed = ipaddress.ip_network(network, strict=False)
+    ends = listed.network_address, listed.broadcast_address
+    return any(not end.is_global for end in ends)
+
+
 def _bare(text: str) -> str:
     """Drop a port or brackets; return an empty string for what is no address."""
     candidate = text.strip()

@@ -49,6 +49,7 @@ class TargetInline(TabularInline):
         *(f for _, f in EMULATED.values()),
         "image_size",
         "upscale",
+        "image_price",
     )
     extra = 0
     min_num = 1

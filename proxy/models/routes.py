@@ -1,5 +1,6 @@
 """Routes: the model names that clients may ask for, and who answers to them."""
 
+from django.core.validators import MinValueValidator
 from django.db import models
 
 from accounts.models import Account
@@ -69,6 +70,15 @@ class Target(Watched):
         default=False,
         help_text="Enlarge a picture that comes smaller than asked for (Lanczos); its "
         "metadata says so.",
+    )
+    image_price = models.DecimalField(
+        max_digits=12,
+        decimal_places=6,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+        help_text="What one picture costs at this target's size by the provider's "
+        "price list, in USD. Empty: not known, or nothing to pay.",
     )
     emulate_tools = models.BooleanField(
         default=False,

@@ -93,7 +93,11 @@ class Surface(APIView):
         if self.scope is None:
             return
         text = credentials(request.headers, request.META["QUERY_STRING"])
-        caller = await runtime.door.open(text) if text else None
+        if text:
+            caller = await runtime.door.open(text)
+        else:
+            origin = request.META.get("HTTP_ORIGIN", "")
+            caller = await runtime.door.listed(address_of(request), origin)
         if caller is None:
             raise Unauthenticated(
                 "Incorrect API key provided: this token is not valid, has expired "

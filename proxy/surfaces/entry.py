@@ -71,14 +71,17 @@ def application() -> LeanHandler:
 
 
 async def is_known(scope: dict[str, Any]) -> bool:
-    """Return whether the sender of a request head holds a valid token."""
+    """Return whether the sender of a request head is one who may call."""
     headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+    peer, _port = scope["client"] or ("", 0)
+    forwarded = headers.get("x-forwarded-for", "")
+    address = client_ip(peer, forwarded, settings.TRUSTED_PROXY_HOPS)
     if scope["path"].startswith(KEYED) and brings_key(headers):
-        peer, _port = scope["client"] or ("", 0)
-        forwarded = headers.get("x-forwarded-for", "")
-        return may_bring_key(client_ip(peer, forwarded, settings.TRUSTED_PROXY_HOPS))
+        return may_bring_key(address)
     text = credentials(headers, scope["query_string"].decode("latin-1"))
-    return bool(text) and await runtime.door.open(text) is not None
+    if text:
+        return await runtime.door.open(text) is not None
+    return await runtime.door.listed(address, headers.get("origin", "")) is not None
 
 
 def answer_error(request: ASGIRequest, error: Exception) -> HttpResponseBase:

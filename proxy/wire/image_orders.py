@@ -1,13 +1,15 @@
 """What a picture model is asked for, with what its route says and its caller did not."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from proxy.errors import BadRequest
 from proxy.wire.gemini_answer import mapping
 from proxy.wire.image_models import canvas_of
 
 Body = Mapping[str, Any]
+#: What is drawn where nobody names a size (ai.google.dev, "Image generation").
+_UNNAMED: Final = "1K"
 
 
 def wanted_size(body: Body, route_size: str) -> str:
@@ -15,6 +17,12 @@ def wanted_size(body: Body, route_size: str) -> str:
     the route's, which is "" where it leaves that to the provider."""
     _, image = _under(_under(body, "generationConfig")[1], "imageConfig")
     return str(image.get("imageSize") or image.get("image_size") or route_size)
+
+
+def at_own_size(body: Body, route_size: str) -> bool:
+    """Tell whether a generateContent body asks for no other size than the route's."""
+    own = route_size or _UNNAMED
+    return wanted_size(body, own) == own
 
 
 def fitted(body: Body, model: str, route_size: str) -> Body:

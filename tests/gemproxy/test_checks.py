@@ -98,3 +98,28 @@ def test_any_host_name_is_a_warning_in_deployment(settings: Any) -> None:
     assert ids(checks.check_hosts()) == ["gemproxy.W003"]
     settings.ALLOWED_HOSTS = ["gate.example"]
     assert checks.check_hosts() == []
+
+
+@pytest.mark.parametrize(
+    ("network", "hops", "debug", "expected"),
+    [
+        ("8.8.8.0/24", 0, False, []),
+        ("2a00:1450::/32", 0, False, []),
+        ("127.0.0.1", 0, False, ["gemproxy.E013"]),
+        ("192.168.0.0/16", 0, False, ["gemproxy.E013"]),
+        ("::1", 0, False, ["gemproxy.E013"]),
+        ("192.168.0.0/16", 1, False, []),
+        ("127.0.0.1", 0, True, []),
+        ("0.0.0.0/0", 1, True, ["gemproxy.E012"]),
+        ("::/0", 1, True, ["gemproxy.E012"]),
+        ("office", 1, True, ["gemproxy.E009"]),
+    ],
+)
+def test_what_may_stand_in_the_list_of_addresses(
+    settings: Any, network: str, hops: int, debug: bool, expected: list[str]
+) -> None:
+    settings.WHITELIST_IPS = [network]
+    settings.TRUSTED_PROXY_HOPS = hops
+    settings.DEBUG = debug
+    found = [one for one in checks.check_networks() if "WHITELIST" in one.msg]
+    assert ids(found) == expected

@@ -1,6 +1,7 @@
 """Sizes and shapes of pictures on their way through the gateway."""
 
 import base64
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from gemproxy.lib import db
 from imaging import metadata
 from imaging.decoding import opened
+from imaging.models import Image
 from proxy.errors import BadRequest
 from proxy.models import Route, Target
 from proxy.sandbox.pictures import draw
@@ -125,3 +127,36 @@ async def test_another_target_takes_what_imagen_cannot(house: House) -> None:
     await house.gateway.answer(call(body=asked()))
     models = [order.model for order in house.upstream.orders]
     assert models == [MODEL, "imagen-4.0-generate-001"]
+
+
+async def costs() -> list[Decimal | None]:
+    return await db.run(lambda: list(Image.objects.values_list("cost", flat=True)))
+
+
+@sized(image_size="2K", image_price="0.134")
+@pytest.mark.parametrize("image", [{}, {"imageSize": "2K"}, {"aspectRatio": "16:9"}])
+async def test_each_picture_costs_what_its_target_says(
+    house: House, image: dict[str, Any]
+) -> None:
+    one, other = drawn("512"), drawn("1K")
+    one["candidates"] += [other["candidates"][0] | {"index": 1}]
+    house.script(one)
+    await house.gateway.answer(call(body=asked(**image)))
+    assert await costs() == [Decimal("0.134")] * 2
+
+
+@sized(image_size="2K", image_price="0.134")
+@pytest.mark.parametrize("field", ["imageSize", "image_size"])
+async def test_what_a_picture_of_another_size_costs_is_not_known(
+    house: House, field: str
+) -> None:
+    house.script(drawn("512"))
+    await house.gateway.answer(call(body=asked(**{field: "4K"})))
+    assert await costs() == [None]
+
+
+@sized(image_size="2K")
+async def test_a_picture_of_a_target_without_a_price_has_no_cost(house: House) -> None:
+    house.script(drawn("512"))
+    await house.gateway.answer(call(body=asked()))
+    assert await costs() == [None]

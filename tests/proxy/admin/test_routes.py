@@ -1,5 +1,6 @@
 """Routes in the admin."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -123,11 +124,13 @@ def test_a_route_says_what_happens_to_its_pictures(admin: Client) -> None:
         "remove_mark": "false",
         "targets-0-image_size": "4K",
         "targets-0-upscale": "on",
+        "targets-0-image_price": "0.24",
     }
     answer = admin.post(f"{LIST}add/", form(("0", "painter"), **fields))
     assert answer.status_code == 302
     target = Target.objects.select_related("route").get()
     assert (target.image_size, target.upscale) == ("4K", True)
+    assert target.image_price == Decimal("0.24")
     assert target.route.remove_mark is False
     page = admin.get(f"{LIST}{target.route.pk}/change/").text
     assert "ENABLE_WATERMARK_REMOVAL says" in page
@@ -137,7 +140,16 @@ def test_a_route_leaves_its_pictures_to_the_settings_unless_told(admin: Client) 
     admin.post(f"{LIST}add/", form(("0", "painter")))
     target = Target.objects.select_related("route").get()
     assert (target.image_size, target.upscale) == ("", False)
+    assert target.image_price is None
     assert target.route.remove_mark is None
+
+
+@pytest.mark.parametrize("price", ["-0.01", "cheap", "0.0000001"])
+def test_a_price_that_is_none_is_refused(admin: Client, price: str) -> None:
+    fields = {"targets-0-image_price": price}
+    answer = admin.post(f"{LIST}add/", form(("0", "painter"), **fields))
+    assert answer.status_code == 200
+    assert not Route.objects.exists()
 
 
 def test_a_size_that_there_is_not_is_refused(admin: Client) -> None:

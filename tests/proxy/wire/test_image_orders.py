@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from proxy.errors import BadRequest
-from proxy.wire.image_orders import fitted, wanted_size
+from proxy.wire.image_orders import at_own_size, fitted, wanted_size
 
 PRO, FLASH, OLD = (
     "gemini-3-pro-image-preview",
@@ -93,3 +93,20 @@ def test_a_shape_that_is_not_drawn_is_refused_with_those_that_are(
 def test_what_is_drawn_or_not_known_goes_on(model, ratio):
     body = asked(aspectRatio=ratio)
     assert fitted(body, model, "") is body
+
+
+@pytest.mark.parametrize(
+    ("body", "route_size", "own"),
+    [
+        (asked(), "", True),
+        (asked(), "4K", True),
+        (asked(aspectRatio="16:9"), "2K", True),
+        (asked(imageSize="2K"), "2K", True),
+        (asked(imageSize="1K"), "2K", False),
+        (asked(imageSize="1K"), "", True),
+        (asked(imageSize="512"), "", False),
+        ({"generation_config": {"image_config": {"image_size": "4K"}}}, "", False),
+    ],
+)
+def test_a_size_that_nobody_named_is_1k(body, route_size, own):
+    assert at_own_size(body, route_size) is own
