@@ -2,17 +2,24 @@
 
 import base64
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from google.genai import types as google
-from openai.types import CreateEmbeddingResponse, Model
+from openai.types import (
+    CreateEmbeddingResponse,
+    ImageGenCompletedEvent,
+    ImagesResponse,
+    Model,
+)
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from proxy.models import Route
 from tests.clients.conftest import Gateway, eventually
+from tests.imaging import samples
 
 FOLDER = Path(__file__).parent.parent / "data" / "captures"
 #: Model names of the captures that no shipped route has.
@@ -22,6 +29,10 @@ STAND_INS = {
     "e": "gemini-embedding-001",
 }
 OURS = ("/chat/completions", "/embeddings", "/models", "/tunedModels")
+PICTURES = "/images/"
+#: In the captures of pictures "m" is a model that draws, and this stands for a file.
+DRAWS = "gemini-2.5-flash-image"
+A_FILE = re.compile(rb"\r\n\r\n[^\r\n]*PNG\r\n")
 #: Google's own answer to what a capture asks for is a refusal.
 REFUSED_UPSTREAM = {
     "g_full",
@@ -58,6 +69,8 @@ def replay(gateway: Gateway, request: dict[str, Any]) -> httpx.Response:
         content = body["__raw"].encode()
     else:
         content = b"" if body is None else json.dumps(body).encode()
+    if PICTURES in request["raw_path"]:
+        content = _with_pictures(content)
     skipped = ("host", "content-length", "connection", "accept-encoding")
     headers = {k: v for k, v in request["headers"].items() if k.lower() not in skipped}
     for name in headers:
@@ -69,6 +82,15 @@ def replay(gateway: Gateway, request: dict[str, Any]) -> httpx.Response:
     url = httpx.URL(gateway.url).copy_with(raw_path=request["raw_path"].encode())
     with httpx.Client(timeout=20) as client:
         return client.request(request["method"], url, headers=headers, content=content)
+
+
+def _with_pictures(content: bytes) -> bytes:
+    for model in (b'"model": "%b"', b'name="model"\r\n\r\n%b\r\n'):
+        content = content.replace(model % b"m", model % DRAWS.encode())
+    picture = samples.drawing(64, 48, "RGBA")
+    picture.paste((0, 0, 0, 0), (0, 0, 20, 20))
+    data = b"\r\n\r\n" + samples.file(picture) + b"\r\n"
+    return A_FILE.sub(lambda _: data, content)
 
 
 def is_google(request: dict[str, Any]) -> bool:
@@ -93,6 +115,14 @@ def read_openai(request: dict[str, Any], answer: httpx.Response) -> None:
             json.dumps(_with_floats(answer.json()))
         )
         assert read.data
+    elif PICTURES in path and request["body"].get("stream"):
+        assert [e["type"] for e in events(answer.text)] == [
+            "image_generation.completed"
+        ]
+        assert ImageGenCompletedEvent.model_validate(events(answer.text)[0]).b64_json
+    elif PICTURES in path:
+        read_pictures = ImagesResponse.model_validate(answer.json())
+        assert read_pictures.data and read_pictures.data[0].b64_json
     elif path.endswith("/models"):
         assert [Model.model_validate(item) for item in answer.json()["data"]]
     else:

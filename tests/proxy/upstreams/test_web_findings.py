@@ -172,17 +172,18 @@ def window(percentage, hours):
 @pytest.mark.parametrize(
     ("day", "week", "hours"),
     [
-        (window(100, 3), window(40, 50), 3),
-        (window(30, 3), window(100, 50), 50),
-        (window(100, 3), window(100, 50), 50),
-        (window(99, 3), window(99, 50), 3),
-        (window(None, 3), None, 3),
-        (window(100, -1), window(20, 50), 50),
+        ((100, 3), (40, 50), 3),
+        ((30, 3), (100, 50), 50),
+        ((100, 3), (100, 50), 50),
+        ((99, 3), (99, 50), 3),
+        ((None, 3), None, 3),
+        ((100, -1), (20, 50), 50),
         (None, None, None),
     ],
 )
 def test_a_used_up_account_is_back_when_its_last_full_window_ends(day, week, hours):
     client = GuardedClient("g.a000-not-a-session")
-    client._usage_info = {"current_5h": day, "weekly": week}
+    given = {"current_5h": day, "weekly": week}
+    client._usage_info = {name: of and window(*of) for name, of in given.items()}
     seconds = seconds_to_reset(client)
     assert seconds == (None if hours is None else pytest.approx(hours * 3600, abs=60))
