@@ -67,6 +67,20 @@ _CALLERS = {
     "invalid_json": callers(
         "A request body was not JSON", "The caller must correct it."
     ),
+    "invalid_form": callers(
+        "The form of a request could not be read", "The caller must correct it."
+    ),
+    "model_not_supported": callers(
+        "A model was asked for what it does not make",
+        "The caller must name another model; the answer lists those that do.",
+    ),
+    "moderation_blocked": callers(
+        "The provider's filter withheld a picture", "The caller must ask differently."
+    ),
+    "image_generation_failed": callers(
+        "The model answered without a picture",
+        "The caller must ask differently; the answer holds what the model said.",
+    ),
     "invalid_url": callers(
         "A request named a URL that may not be fetched", "The caller must correct it."
     ),
