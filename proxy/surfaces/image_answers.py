@@ -51,7 +51,8 @@ class Harvest:
 async def harvest(call: Call, commission: Commission, base: str) -> Harvest:
     """Have all pictures of a request drawn, each by a call of its own.
 
-    ``base`` stands before our links; it is "" under a host that is not ours. Raises the fault that tells most if none came.
+    ``base`` stands before our links; it is "" under a host that is not ours. Raises
+    the fault that tells most if none came.
     """
     gateway = runtime.gateway
 
