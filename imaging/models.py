@@ -8,6 +8,7 @@ from typing import Self
 from django.conf import settings
 from django.db import models
 
+from accounts.models.usage import loose
 from gemproxy.lib import clock
 
 LONGEST_PROMPT = 4000
@@ -24,19 +25,6 @@ EXTENSIONS = {
 def new_name() -> str:
     """Return 160 random bits: who was not given the name cannot guess it."""
     return secrets.token_hex(20)
-
-
-def _loose(to: str) -> models.ForeignKey:
-    """A reference that survives the deletion of what it names."""
-    return models.ForeignKey(
-        to,
-        null=True,
-        blank=True,
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,
-        db_index=False,
-        related_name="+",
-    )
 
 
 class Blob(models.Model):
@@ -160,9 +148,9 @@ class Image(models.Model):
     )
     prompt = models.TextField(blank=True, max_length=LONGEST_PROMPT)
     model = models.CharField(max_length=120, blank=True)
-    account = _loose("accounts.Account")
-    token = _loose("accounts.Token")
-    user = _loose(settings.AUTH_USER_MODEL)
+    account = loose("accounts.Account")
+    token = loose("accounts.Token")
+    user = loose(settings.AUTH_USER_MODEL)
     caller = models.CharField(max_length=64, blank=True)
     request_id = models.CharField(max_length=40, blank=True, db_index=True)
     parent = models.ForeignKey(

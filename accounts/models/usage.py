@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import models
 
 
-def _loose(to: str) -> models.ForeignKey:
+def loose(to: str) -> models.ForeignKey:
     """A reference that survives the deletion of what it names, and costs no check."""
     return models.ForeignKey(
         to,
@@ -35,9 +35,9 @@ class UsageRecord(models.Model):
     model_asked = models.CharField(max_length=120)
     model_served = models.CharField(max_length=120, blank=True)
     kind = models.CharField(max_length=20, blank=True)
-    account = _loose("accounts.Account")
-    token = _loose("accounts.Token")
-    user = _loose(settings.AUTH_USER_MODEL)
+    account = loose("accounts.Account")
+    token = loose("accounts.Token")
+    user = loose(settings.AUTH_USER_MODEL)
     status = models.PositiveSmallIntegerField()
     outcome = models.CharField(max_length=10, choices=Outcome)
     cause = models.CharField(max_length=60, blank=True)
@@ -84,9 +84,9 @@ class UsageHour(models.Model):
     """Sums over one hour for one token, account, model and outcome."""
 
     hour = models.DateTimeField()
-    token = _loose("accounts.Token")
-    user = _loose(settings.AUTH_USER_MODEL)
-    account = _loose("accounts.Account")
+    token = loose("accounts.Token")
+    user = loose(settings.AUTH_USER_MODEL)
+    account = loose("accounts.Account")
     model_asked = models.CharField(max_length=120)
     outcome = models.CharField(max_length=10, choices=UsageRecord.Outcome)
     requests = models.PositiveBigIntegerField(default=0)

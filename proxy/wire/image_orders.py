@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from proxy.errors import BadRequest
-from proxy.wire.gemini_answer import mapping
+from proxy.wire.gemini_answer import dicts, mapping
 from proxy.wire.image_models import canvas_of
 
 Body = Mapping[str, Any]
@@ -49,6 +49,21 @@ def fitted(body: Body, model: str, route_size: str) -> Body:
     if own or route_size not in canvas.tiers:
         return body
     return {**body, outer: {**config, inner: {**image, "imageSize": route_size}}}
+
+
+def words_to_draw(view: Body) -> str:
+    """Return the prompt for a model that knows one prompt: the last user's words.
+
+    Raises BadRequest for a turn with pictures, or without words.
+    """
+    turns = [c for c in dicts(view.get("contents")) if c.get("role") != "model"]
+    parts = list(dicts(turns[-1].get("parts"))) if turns else []
+    if any("inlineData" in part or "fileData" in part for part in parts):
+        raise BadRequest("This model cannot edit pictures: send words only.")
+    prompt = "\n".join(str(part["text"]) for part in parts if part.get("text"))
+    if not prompt.strip():
+        raise BadRequest("The last message has no words to make a picture of.")
+    return prompt
 
 
 def _under(holder: Body, name: str) -> tuple[str, dict[str, Any]]:

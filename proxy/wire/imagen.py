@@ -7,6 +7,7 @@ from proxy.errors import BadRequest
 from proxy.wire.gemini import normalise
 from proxy.wire.gemini_answer import Json, dicts, mapping
 from proxy.wire.image_models import canvas_of
+from proxy.wire.image_orders import words_to_draw
 
 MOST_PICTURES: Final = 4
 _HEEDED: Final = frozenset({"contents", "model", "generationConfig", "tools"})
@@ -35,7 +36,7 @@ def predict_request(body: Mapping[str, Any], model: str) -> Json:
         )
     parameters: Json = {"sampleCount": count, "includeRaiReason": True}
     parameters |= _shape(mapping(config.get("imageConfig")), model)
-    return {"instances": [{"prompt": _prompt(view)}], "parameters": parameters}
+    return {"instances": [{"prompt": words_to_draw(view)}], "parameters": parameters}
 
 
 def dropped_names(body: Mapping[str, Any]) -> list[str]:
@@ -74,17 +75,6 @@ def _shape(image: Json, model: str) -> Json:
     if image.get("personGeneration"):
         shape["personGeneration"] = image["personGeneration"]
     return shape
-
-
-def _prompt(view: Json) -> str:
-    turns = [c for c in dicts(view.get("contents")) if c.get("role") != "model"]
-    parts = list(dicts(turns[-1].get("parts"))) if turns else []
-    if any("inlineData" in part or "fileData" in part for part in parts):
-        raise BadRequest("This model cannot edit pictures: send words only.")
-    prompt = "\n".join(str(part["text"]) for part in parts if part.get("text"))
-    if not prompt.strip():
-        raise BadRequest("The last message has no words to make a picture of.")
-    return prompt
 
 
 def predict_answer(data: Json, model: str) -> Json:

@@ -7,6 +7,7 @@ from proxy.errors import BadAnswer, BadRequest
 from proxy.wire.gemini import normalise
 from proxy.wire.gemini_answer import Json, candidates_of, dicts, mapping, parts_of
 from proxy.wire.image_models import canvas_of
+from proxy.wire.image_orders import words_to_draw
 
 MOST_PICTURES = 10
 #: xAI's pictures are JPEG unless it says otherwise.
@@ -29,21 +30,10 @@ def image_request(body: Mapping[str, Any], model: str) -> Json:
         raise BadRequest(
             f"This model makes 1 to {MOST_PICTURES} pictures at a time.", param="n"
         )
-    request = {"model": model, "prompt": _prompt(view), "n": count}
+    request = {"model": model, "prompt": words_to_draw(view), "n": count}
     ratio = mapping(config.get("imageConfig")).get("aspectRatio")
     heeded = ratio and canvas_of(model).ratios
     return request | ({"aspect_ratio": ratio} if heeded else {})
-
-
-def _prompt(view: Json) -> str:
-    turns = [c for c in dicts(view.get("contents")) if c.get("role") != "model"]
-    parts = list(dicts(turns[-1].get("parts"))) if turns else []
-    if any("inlineData" in part or "fileData" in part for part in parts):
-        raise BadRequest("This model cannot edit pictures: send words only.")
-    prompt = "\n".join(str(part["text"]) for part in parts if part.get("text"))
-    if not prompt.strip():
-        raise BadRequest("The last message has no words to make a picture of.")
-    return prompt
 
 
 def image_answer(data: Json, model: str) -> Json:
